@@ -1,0 +1,3 @@
+/** hpff in Node: train and evaluate on ONNX Runtime. */
+export * from './index.js';
+export type * from './runtime/runtime.js';

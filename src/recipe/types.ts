@@ -1,0 +1,102 @@
+/** The recipe, as the rest of the code sees it: validated, defaults filled in. SPEC: one JSON file under `graphs/`. */
+
+export interface Recipe {
+  readonly name: string;
+  readonly network: NetworkConfig;
+  readonly split: SplitConfig;
+  readonly local: LocalConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly schedule: ScheduleConfig;
+  readonly data: DataConfig;
+  readonly seed: number;
+}
+
+/** `cifar-resnet`: depth 6n+2; widths are those of stem and three stages. `image` is [channels, height, width]. */
+export interface NetworkConfig {
+  readonly type: 'cifar-resnet';
+  readonly depth: number;
+  readonly widths: readonly [number, number, number, number];
+  readonly classes: number;
+  readonly image: readonly [number, number, number];
+}
+
+/** By count (named tables or balanced), or by the last block of each module. */
+export type SplitConfig = { readonly modules: number } | { readonly boundaries: readonly string[] };
+
+export type LocalRule = 'bp' | 'dgl' | 'infopro';
+
+export type ClassifierNet = '0c1f' | '0c2f' | '1c1f' | '1c2f' | '1c3f' | '2c2f' | 'dgl';
+
+export interface LocalConfig {
+  readonly rule: LocalRule;
+  /** HiLo: weights of the independent and of the cascade loss. null: no HiLo. */
+  readonly hierarchy: { readonly independent: number; readonly cascade: number } | null;
+  readonly classifier: {
+    readonly net: ClassifierNet;
+    /** Width of the hidden linear layers. */
+    readonly features: number;
+    /** Multiplies the channels of the head's convolutions. */
+    readonly widen: number;
+    readonly loss: 'cross-entropy' | 'contrastive';
+    /** Temperature of the contrastive loss. */
+    readonly temperature: number;
+  };
+  /** null where the rule has no decoder (`dgl`, `bp`). */
+  readonly decoder: { readonly widen: number } | null;
+  /** Loss weights [first, last], linear over modules. */
+  readonly lambda: { readonly decoder: readonly [number, number]; readonly classifier: readonly [number, number] };
+  /** PFF. null: heads see the whole map. */
+  readonly patches: {
+    readonly grid: number;
+    readonly on: readonly ('decoder' | 'classifier')[];
+    readonly weights: 'separate' | 'shared';
+    readonly fuse: 'sum' | 'mean';
+  } | null;
+  /** How often batch-norm running statistics of interior modules advance per step (the released code: 3). */
+  readonly runningStatsPasses: number;
+}
+
+export type OptimizerConfig =
+  | {
+      readonly type: 'sgd';
+      readonly learningRate: number;
+      readonly momentum: number;
+      readonly nesterov: boolean;
+      readonly weightDecay: number;
+    }
+  | {
+      readonly type: 'adamw';
+      readonly learningRate: number;
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly epsilon: number;
+      readonly weightDecay: number;
+    };
+
+export type ScheduleConfig =
+  | { readonly type: 'constant'; readonly epochs: number; readonly warmupEpochs: number }
+  | { readonly type: 'cosine'; readonly epochs: number; readonly warmupEpochs: number }
+  | {
+      readonly type: 'step';
+      readonly epochs: number;
+      readonly warmupEpochs: number;
+      /** Epochs (1-based) after which the rate is multiplied by `gamma`. */
+      readonly milestones: readonly number[];
+      readonly gamma: number;
+    };
+
+export type DatasetName = 'digits' | 'fashion-mnist' | 'mnist' | 'cifar10' | 'cifar100';
+
+export interface DataConfig {
+  readonly dataset: DatasetName;
+  /** Images per optimizer step. */
+  readonly batch: number;
+  /** Per channel, of pixel values in [0, 1]. */
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly augment: {
+    readonly crop: { readonly pad: number; readonly mode: 'zero' | 'reflect' } | null;
+    readonly flip: boolean;
+  };
+  /** How stored images become `network.image`: grey repeated to `channels`, zero-padded (centred) to `pad` [H, W]. */
+  readonly convert: { readonly channels: number | null; readonly pad: readonly [number, number] | null } | null;
+}

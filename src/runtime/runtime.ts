@@ -1,0 +1,69 @@
+/**
+ * Running a graph: what every runtime offers, whatever the device. Knows nothing about training.
+ *
+ * Tensors and sessions own native memory. Each has one owner, who calls `dispose()`; use after disposal throws, disposing
+ * twice is harmless, and disposing what a run in flight still uses takes effect when that run ends.
+ */
+import type { DType, HostTensor } from '../files/tensor.js';
+
+/** A tensor in the runtime's memory. */
+export interface DeviceTensor extends Disposable {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  readonly disposed: boolean;
+  /** Copies the elements out. */
+  read(): HostTensor;
+  /** Overwrites the elements; throws UsageError where dtype or element count differ. */
+  write(tensor: HostTensor): void;
+  dispose(): void;
+}
+
+/** A loaded graph. */
+export interface Session extends Disposable {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /**
+   * Runs the graph without blocking the event loop.
+   *
+   * @param feeds one tensor for every input; they stay the caller's
+   * @param into outputs to write into these existing tensors (which may be among the feeds, where the graph allows it)
+   * @param wanted outputs to compute; default all. Outputs not wanted are neither returned nor kept.
+   * @returns every wanted output; those not in `into` are new tensors that the caller owns
+   * @throws UsageError for a missing, unknown or disposed feed; RunError where the runtime fails, naming the session
+   */
+  run(
+    feeds: ReadonlyMap<string, DeviceTensor>,
+    into?: ReadonlyMap<string, DeviceTensor>,
+    wanted?: readonly string[],
+  ): Promise<Map<string, DeviceTensor>>;
+  dispose(): void;
+}
+
+export interface SessionOptions {
+  /** For messages and profiles. */
+  readonly name: string;
+  /** Graph optimization by ONNX Runtime. Default `disabled`: our lowerings decide, and node order stays ours. */
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+export interface Runtime extends Disposable {
+  /** e.g. `cpu`. */
+  readonly device: string;
+  /** Version of ONNX Runtime, e.g. `1.30.0`. */
+  readonly version: string;
+  /** @param model bytes of an ONNX model */
+  createSession(model: Uint8Array, options: SessionOptions): Promise<Session>;
+  /** A new tensor with a copy of the elements. */
+  upload(tensor: HostTensor): DeviceTensor;
+  /** A new tensor with unspecified elements. */
+  allocate(dtype: DType, shape: readonly number[]): DeviceTensor;
+  /** Releases the runtime; sessions and tensors that are still alive are an error (UsageError naming how many). */
+  dispose(): void;
+}
+
+export interface RuntimeOptions {
+  /** Threads of the one pool that all sessions share. Default: all cores. */
+  readonly threads?: number;
+}
