@@ -1,0 +1,72 @@
+/**
+ * Reverse-mode differentiation: walks the graph backwards from outputs to the asked-for inputs and emits gradient nodes
+ * into the same graph. Nothing is run.
+ *
+ * The walk visits only nodes that lie between the two, so a gradient stops by itself where nothing beyond is asked for:
+ * asking a module's parameters never enters the module below.
+ */
+import { UsageError } from '../errors.js';
+import { add, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
+import type { GradientRule } from './rule.js';
+import { gradientRules } from './rules/index.js';
+
+/** An output and the cotangent that flows into it, of the same shape. */
+export interface Seed {
+  readonly output: Value;
+  readonly cotangent: Value;
+}
+
+/**
+ * Cotangents of `inputs`: Σ over seeds of (∂output/∂input)ᵀ·cotangent.
+ *
+ * @returns one value per input, of the input's shape
+ * @throws UsageError where an operator on the way has no gradient rule (named), where a cotangent has the wrong shape, or where no
+ *   seed depends on an input
+ */
+export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Value[] {
+  const graph = seeds[0]!.output.graph;
+  const cotangents = new Map<Value, Value>();
+  for (const { output, cotangent } of seeds) {
+    if (!sameShape(output.shape, cotangent.shape)) {
+      throw new UsageError('GRADIENT_SHAPE', `cotangent ${cotangent.toString()} does not fit ${output.toString()}`);
+    }
+    accumulate(cotangents, output, cotangent);
+  }
+  const targets = new Set(inputs);
+  for (const { node, wanted } of nodesBetween(inputs, seeds)) {
+    const incoming = node.outputs.map((output) => cotangents.get(output));
+    if (incoming.every((cotangent) => cotangent === undefined)) continue;
+    const rule = gradientRules[node.op] as GradientRule<OpName> | null;
+    if (!rule) throw new UsageError('GRADIENT_MISSING', `${node.scope}: operator ${node.op} has no gradient rule`);
+    const outgoing = graph.scoped(node.scope, () => rule(node, incoming, wanted));
+    outgoing.forEach((cotangent, i) => {
+      if (cotangent && wanted[i]) accumulate(cotangents, node.inputs[i]!, cotangent);
+    });
+    // A cotangent is consumed here; what stays in the map is only what was asked for.
+    for (const output of node.outputs) if (!targets.has(output)) cotangents.delete(output);
+  }
+  return inputs.map((input) => {
+    const cotangent = cotangents.get(input);
+    if (!cotangent) throw new UsageError('GRADIENT_UNREACHED', `no seed depends on ${input.toString()}`);
+    return cotangent;
+  });
+}
+
+function accumulate(cotangents: Map<Value, Value>, value: Value, cotangent: Value): void {
+  const sum = cotangents.get(value);
+  cotangents.set(value, sum ? add(sum, cotangent) : cotangent);
+}
+
+/** Nodes on a path from an input to a seed, last first, with which of their inputs lie on such a path. */
+function nodesBetween(inputs: readonly Value[], seeds: readonly Seed[]): { node: Node; wanted: boolean[] }[] {
+  const graph = seeds[0]!.output.graph;
+  const dependent = new Set<Value>(inputs);
+  const between: { node: Node; wanted: boolean[] }[] = [];
+  for (const node of graph.nodes) {
+    const wanted = node.inputs.map((input) => dependent.has(input));
+    if (!wanted.some(Boolean)) continue;
+    between.push({ node, wanted });
+    for (const output of node.outputs) dependent.add(output);
+  }
+  return between.reverse();
+}

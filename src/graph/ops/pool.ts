@@ -1,0 +1,95 @@
+/** Average pooling and bilinear resizing of [N, C, H, W], with their gradients. */
+import type { Value } from '../graph.js';
+import type { ShapeRule } from '../operators.js';
+import { float32Type, staticDim } from '../types.js';
+import { expectRanks } from './arity.js';
+import { reshape } from './layout.js';
+import { matmul } from './linear.js';
+
+type Size = readonly [number, number];
+
+export interface PoolOps {
+  /** Mean over windows, no padding. */
+  AveragePool: { readonly kernel: Size; readonly strides: Size };
+  /** (cotangent) → cotangent of the input, whose [H, W] is `inputSize`. */
+  AveragePoolGrad: { readonly kernel: Size; readonly strides: Size; readonly inputSize: Size };
+  /** [N, C, H, W] → [N, C]. */
+  GlobalAveragePool: Record<string, never>;
+  GlobalAveragePoolGrad: { readonly inputSize: Size };
+  /** To `size`, corners aligned: output i reads input i·(in-1)/(out-1). */
+  ResizeBilinear: { readonly size: Size };
+  ResizeBilinearGrad: { readonly inputSize: Size };
+}
+
+export const poolShapes = {
+  AveragePool: (inputs, { kernel, strides }, fail) => {
+    const [x] = expectRanks(inputs, [4], fail);
+    const size = kernel.map((k, i) => {
+      const input = staticDim(x.shape, i + 2);
+      if (k > input) throw fail(`window ${k} is larger than the input ${input}`);
+      return Math.floor((input - k) / strides[i]!) + 1;
+    });
+    return [float32Type([...x.shape.slice(0, 2), ...size])];
+  },
+  AveragePoolGrad: (inputs, { inputSize }, fail) => {
+    const [cotangent] = expectRanks(inputs, [4], fail);
+    return [float32Type([...cotangent.shape.slice(0, 2), ...inputSize])];
+  },
+  GlobalAveragePool: (inputs, _attributes, fail) => {
+    const [x] = expectRanks(inputs, [4], fail);
+    return [float32Type(x.shape.slice(0, 2))];
+  },
+  GlobalAveragePoolGrad: (inputs, { inputSize }, fail) => {
+    const [cotangent] = expectRanks(inputs, [2], fail);
+    return [float32Type([...cotangent.shape, ...inputSize])];
+  },
+  ResizeBilinear: (inputs, { size }, fail) => {
+    const [x] = expectRanks(inputs, [4], fail);
+    return [float32Type([...x.shape.slice(0, 2), ...size])];
+  },
+  ResizeBilinearGrad: (inputs, { inputSize }, fail) => {
+    const [cotangent] = expectRanks(inputs, [4], fail);
+    return [float32Type([...cotangent.shape.slice(0, 2), ...inputSize])];
+  },
+} satisfies { [O in keyof PoolOps]: ShapeRule<O> };
+
+const sizeOf = (x: Value): Size => [staticDim(x.shape, 2), staticDim(x.shape, 3)];
+
+export const averagePool = (x: Value, kernel: Size, strides: Size = kernel): Value =>
+  x.graph.apply('AveragePool', [x], { kernel, strides })[0]!;
+
+export const globalAveragePool = (x: Value): Value => x.graph.apply('GlobalAveragePool', [x], {})[0]!;
+
+/** Bilinear resize with aligned corners; the identity where the size is already right. */
+export function resizeBilinear(x: Value, size: Size): Value {
+  const [height, width] = sizeOf(x);
+  return height === size[0] && width === size[1] ? x : x.graph.apply('ResizeBilinear', [x], { size })[0]!;
+}
+
+/**
+ * Mean over `size` windows that cover the map, as PyTorch's adaptive_avg_pool2d: window i spans
+ * ⌊i·in/out⌋ … ⌈(i+1)·in/out⌉. Uneven windows become products with two constant averaging matrices.
+ */
+export function adaptiveAveragePool(x: Value, size: Size): Value {
+  const [height, width] = sizeOf(x);
+  if (height % size[0] === 0 && width % size[1] === 0) return averagePool(x, [height / size[0], width / size[1]]);
+  const rows = averagingMatrix(x, height, size[0]);
+  const columns = averagingMatrix(x, width, size[1]);
+  return matmul(matmul(rows, x), columns, { transB: true });
+}
+
+function averagingMatrix(x: Value, input: number, output: number): Value {
+  const data = new Float32Array(output * input);
+  for (let row = 0; row < output; row++) {
+    const start = Math.floor((row * input) / output);
+    const end = Math.ceil(((row + 1) * input) / output);
+    data.fill(1 / (end - start), row * input + start, row * input + end);
+  }
+  return x.graph.constant({ dtype: 'float32', shape: [output, input], data });
+}
+
+/** [N, C, H, W] → [N, C·H·W]. */
+export function flatten(x: Value): Value {
+  const features = x.shape.slice(1).reduce<number>((product, _, i) => product * staticDim(x.shape, i + 1), 1);
+  return reshape(x, [x.shape[0]!, features]);
+}

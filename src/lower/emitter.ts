@@ -1,0 +1,85 @@
+/** Collects ONNX nodes and constants while a slice is lowered, and names them. */
+import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../onnx/model.js';
+
+/** Attributes as plain JavaScript: integers become `int`, arrays `ints`, strings `string`; floats are marked with `f`. */
+export type AttributeValue = number | string | readonly number[] | { readonly f: number };
+
+/** Marks a number as a float attribute. */
+export const f = (value: number): { readonly f: number } => ({ f: value });
+
+export class Emitter {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers = new Map<string, OnnxTensor>();
+  private readonly taken = new Set<string>();
+  private readonly constants = new Map<string, string>();
+  private scope = '';
+
+  /** Nodes emitted from here on are named after `scope`. */
+  enter(scope: string): void {
+    this.scope = scope;
+  }
+
+  /** Reserves a name that lowered values must not take. */
+  reserve(name: string): void {
+    this.taken.add(name);
+  }
+
+  /** Emits a node with one output and returns its name. */
+  op(opType: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}): string {
+    return this.multi(opType, inputs, 1, attributes)[0]!;
+  }
+
+  /** Emits a node with several outputs. */
+  multi(
+    opType: string,
+    inputs: readonly string[],
+    outputCount: number,
+    attributes: Record<string, AttributeValue> = {},
+    domain = '',
+  ): string[] {
+    const name = this.unique(this.scope ? `${this.scope}/${opType}` : opType);
+    const outputs = Array.from({ length: outputCount }, (_, i) => this.unique(i === 0 ? `${name}:0` : `${name}:${i}`));
+    this.nodes.push({ name, domain, opType, inputs, outputs, attributes: toAttributes(attributes) });
+    return outputs;
+  }
+
+  /** A float32 initializer; equal ones are shared. */
+  floats(data: ArrayLike<number>, shape: readonly number[] = [data.length]): string {
+    return this.initializer('float32', Float32Array.from(data), shape);
+  }
+
+  /** An int64 initializer; equal ones are shared. */
+  ints(data: readonly number[], shape: readonly number[] = [data.length]): string {
+    return this.initializer('int64', BigInt64Array.from(data, BigInt), shape);
+  }
+
+  initializer(dtype: 'float32' | 'int64', data: Float32Array | BigInt64Array, shape: readonly number[]): string {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const key = `${dtype}[${shape.join()}]${Buffer.from(bytes).toString('base64')}`;
+    let name = this.constants.get(key);
+    if (!name) {
+      name = this.unique(`const/${dtype}_${this.constants.size}`);
+      this.constants.set(key, name);
+      this.initializers.set(name, { name, dtype, shape, bytes });
+    }
+    return name;
+  }
+
+  private unique(wanted: string): string {
+    let name = wanted;
+    for (let i = 1; this.taken.has(name); i++) name = `${wanted}_${i}`;
+    this.taken.add(name);
+    return name;
+  }
+}
+
+function toAttributes(attributes: Record<string, AttributeValue>): Record<string, OnnxAttribute> {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]): [string, OnnxAttribute] => {
+      if (typeof value === 'number') return [name, { type: 'int', value }];
+      if (typeof value === 'string') return [name, { type: 'string', value }];
+      if ('f' in value) return [name, { type: 'float', value: value.f }];
+      return [name, { type: 'ints', value }];
+    }),
+  );
+}

@@ -1,0 +1,4 @@
+/** From logical operators to ONNX models. */
+export { lower, type Lowering } from './lower.js';
+export { portable } from './portable/index.js';
+export { cut, type GraphSlice, type NamedValue } from './slice.js';

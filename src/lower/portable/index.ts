@@ -1,0 +1,26 @@
+/** The `portable` lowering: standard ai.onnx operators only, for any execution provider. */
+import type { Lowering } from '../lower.js';
+import { convLowering } from './conv.js';
+import { elementwiseLowering } from './elementwise.js';
+import { layoutLowering } from './layout.js';
+import { linearLowering } from './linear.js';
+import { lossLowering } from './loss.js';
+import { normLowering } from './norm.js';
+import { poolLowering } from './pool.js';
+import { reduceLowering } from './reduce.js';
+
+export const portable: Lowering = {
+  name: 'portable',
+  irVersion: 8,
+  opsets: { '': 17 },
+  rules: {
+    ...elementwiseLowering,
+    ...layoutLowering,
+    ...reduceLowering,
+    ...linearLowering,
+    ...convLowering,
+    ...normLowering,
+    ...poolLowering,
+    ...lossLowering,
+  },
+};

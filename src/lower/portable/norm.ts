@@ -1,0 +1,59 @@
+/** Batch normalisation from plain means, since the training mode of ONNX's own operator is missing on some devices. */
+import type { NormOps } from '../../graph/ops/norm.js';
+import { f, type Emitter } from '../emitter.js';
+import type { LoweringFor } from '../lower.js';
+
+const batchAxes = (rank: number): number[] => (rank === 4 ? [0, 2, 3] : [0]);
+
+const mean = (emit: Emitter, x: string, rank: number): string =>
+  emit.op('ReduceMean', [x], { axes: batchAxes(rank), keepdims: 0 });
+
+/** scale·x + shift per channel: inference normalisation with mean 0, variance 1 is the fastest such operator. */
+function affine(emit: Emitter, x: string, scale: string, shift: string, channels: number): string {
+  const zeros = emit.floats(new Float32Array(channels));
+  const ones = emit.floats(new Float32Array(channels).fill(1));
+  return emit.op('BatchNormalization', [x, scale, shift, zeros, ones], { epsilon: f(0) });
+}
+
+/** x - mean, per channel. */
+function centre(emit: Emitter, x: string, average: string, channels: number): string {
+  return affine(emit, x, emit.floats(new Float32Array(channels).fill(1)), emit.op('Neg', [average]), channels);
+}
+
+export const normLowering: LoweringFor<NormOps> = {
+  BatchNormTrain: (emit, { inputs: [x], attributes: { epsilon } }, [input, gamma, beta]) => {
+    const rank = x!.shape.length;
+    const channels = x!.shape[1] as number;
+    const average = mean(emit, input!, rank);
+    // Two passes: E[x²] - mean² cancels where the mean is large.
+    const centred = centre(emit, input!, average, channels);
+    const variance = mean(emit, emit.op('Mul', [centred, centred]), rank);
+    const rstd = emit.op('Reciprocal', [emit.op('Sqrt', [emit.op('Add', [variance, emit.floats([epsilon], [])])])]);
+    const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, channels);
+    return [y, average, variance, rstd];
+  },
+  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), written as two affine maps of dy and x - mean.
+  BatchNormGrad: (emit, { inputs: [, x] }, [dy, input, gamma, average, rstd]) => {
+    const rank = x!.shape.length;
+    const channels = x!.shape[1] as number;
+    const count = batchAxes(rank).reduce((product, axis) => product * (x!.shape[axis] as number), 1);
+    const elements = emit.floats([count], []);
+    const centred = centre(emit, input!, average!, channels);
+    const meanDy = mean(emit, dy!, rank);
+    const meanDyX = mean(emit, emit.op('Mul', [dy!, centred]), rank);
+    const meanDyNormalised = emit.op('Mul', [meanDyX, rstd!]);
+    const scale = emit.op('Mul', [gamma!, rstd!]);
+    const slope = emit.op('Neg', [emit.op('Mul', [emit.op('Mul', [scale, meanDyNormalised]), rstd!])]);
+    const shift = emit.op('Neg', [emit.op('Mul', [scale, meanDy])]);
+    const fromDy = affine(emit, dy!, scale, shift, channels);
+    const fromX = affine(emit, centred, slope, emit.floats(new Float32Array(channels)), channels);
+    return [
+      emit.op('Add', [fromDy, fromX]),
+      emit.op('Mul', [meanDyNormalised, elements]),
+      emit.op('Mul', [meanDy, elements]),
+    ];
+  },
+  BatchNormInference: (emit, { attributes: { epsilon } }, inputs) => [
+    emit.op('BatchNormalization', inputs, { epsilon: f(epsilon) }),
+  ],
+};
