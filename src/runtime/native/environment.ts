@@ -1,0 +1,101 @@
+/**
+ * The process's one OrtEnv: a thread pool and a memory arena that all sessions share.
+ *
+ * ONNX Runtime keeps a single environment per process and fixes its pool when it is created. Ours lives as long as some
+ * runtime does; the next runtime makes a new one with the threads it asks for. A runtime that asks for other threads than a
+ * living one has gets them too, but in a pool for each of its sessions.
+ */
+import { UsageError } from '../../errors.js';
+import { check, obtain } from './calls.js';
+import type { OrtFunctions, Pointer } from './functions.js';
+import type { OrtLibrary } from './library.js';
+
+export interface PoolOptions {
+  readonly threads: number;
+  readonly spinning: boolean;
+}
+
+/** One runtime's hold on the environment. */
+export interface EnvironmentLease {
+  readonly pointer: Pointer;
+  /** Whether the environment's pool is the one that was asked for. */
+  readonly sharedPool: boolean;
+  /** Gives the hold back; the last one releases the environment. To be called once. */
+  release(): void;
+}
+
+interface Environment extends PoolOptions {
+  readonly pointer: Pointer;
+  leases: number;
+}
+
+/** OrtLoggingLevel: below this, ONNX Runtime is silent. Failures reach us as statuses, so its own reports would say them twice. */
+const LOG_FATAL = 4;
+
+let current: Environment | undefined;
+
+/** Takes a hold on the environment, which is created if there is none. */
+export function leaseEnvironment({ api }: OrtLibrary, pool: PoolOptions): EnvironmentLease {
+  const environment = (current ??= { ...pool, pointer: createEnvironment(api, pool), leases: 0 });
+  environment.leases++;
+  return {
+    pointer: environment.pointer,
+    sharedPool: environment.threads === pool.threads && environment.spinning === pool.spinning,
+    release: () => {
+      if (--environment.leases > 0) return;
+      current = undefined;
+      releaseEnvironment(api, environment.pointer);
+    },
+  };
+}
+
+function createEnvironment(api: OrtFunctions, pool: PoolOptions): Pointer {
+  const threading = obtain(api, (out) => api.CreateThreadingOptions(out));
+  try {
+    check(api, api.SetGlobalIntraOpNumThreads(threading, pool.threads));
+    check(api, api.SetGlobalInterOpNumThreads(threading, 1));
+    check(api, api.SetGlobalSpinControl(threading, pool.spinning ? 1 : 0));
+    check(api, api.SetGlobalDenormalAsZero(threading));
+    const pointer = obtain(api, (out) => api.CreateEnvWithGlobalThreadPools(LOG_FATAL, 'hpff', threading, out));
+    registerArena(api, pointer);
+    return pointer;
+  } finally {
+    api.ReleaseThreadingOptions(threading);
+  }
+}
+
+/** kSameAsRequested: the arena grows by what is asked for; doubling would hold up to twice the memory. */
+const EXTEND_AS_REQUESTED = 1;
+/** Leaves a setting of the arena to ONNX Runtime. */
+const DEFAULT = -1;
+
+function registerArena(api: OrtFunctions, environment: Pointer): void {
+  const configuration = obtain(api, (out) => api.CreateArenaCfg(0, EXTEND_AS_REQUESTED, DEFAULT, DEFAULT, out));
+  try {
+    check(api, api.CreateAndRegisterAllocator(environment, cpuMemory(api), configuration));
+  } catch (cause) {
+    api.ReleaseEnv(environment);
+    throw new UsageError(
+      'RUNTIME_ENVIRONMENT',
+      `the ONNX Runtime environment of this process was made by other code; create the hpff runtime first (${(cause as Error).message})`,
+      { cause },
+    );
+  } finally {
+    api.ReleaseArenaCfg(configuration);
+  }
+}
+
+function releaseEnvironment(api: OrtFunctions, environment: Pointer): void {
+  // Other code in the process may hold the same environment: take our arena out, so that a later runtime can put its own in.
+  check(api, api.UnregisterAllocator(environment, cpuMemory(api)));
+  api.ReleaseEnv(environment);
+}
+
+const ARENA_ALLOCATOR = 1;
+const DEFAULT_MEMORY = 0;
+let cpu: Pointer | undefined;
+
+/** Describes the CPU's memory; one description serves the process. */
+function cpuMemory(api: OrtFunctions): Pointer {
+  return (cpu ??= obtain(api, (out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out)));
+}

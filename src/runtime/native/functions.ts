@@ -1,0 +1,125 @@
+/** The functions of ONNX Runtime's C API that the native runtime calls: where each stands in `OrtApi`, and its C signature. */
+
+/** ONNX Runtime that this table, the lowerings and their numbers were checked with: major and minor version. */
+export const ORT_VERSION = '1.30';
+
+/** Address of something native. */
+export type Pointer = bigint;
+
+/** C types of arguments. `bytes` is memory of ours that the call reads or fills; JavaScript passes a typed array. */
+type CType = 'handle' | 'bytes' | 'string' | 'size' | 'int';
+
+interface JsTypes {
+  handle: Pointer | null;
+  bytes: NodeJS.ArrayBufferView;
+  string: string;
+  size: number | bigint;
+  int: number;
+}
+
+/** `status` is an `OrtStatus *`, null for success; `text` is a string that ORT owns. */
+type CResult = 'status' | 'text' | 'int' | 'void';
+
+interface JsResults {
+  status: Pointer | null;
+  text: string;
+  int: number;
+  void: void;
+}
+
+interface CFunction {
+  /** Index in `OrtApi`; the struct only ever grows at its end. */
+  readonly slot: number;
+  /** First version of the API that has the function (0: all that we could meet). */
+  readonly since: number;
+  readonly result: CResult;
+  readonly args: readonly CType[];
+}
+
+function fn<const R extends CResult, const A extends readonly CType[]>(
+  slot: number,
+  since: number,
+  result: R,
+  args: A,
+): { slot: number; since: number; result: R; args: A } {
+  return { slot, since, result, args };
+}
+
+/** An out-parameter is `bytes`: an array of one 64-bit word that receives it. */
+export const FUNCTIONS = {
+  GetErrorCode: fn(1, 0, 'int', ['handle']),
+  GetErrorMessage: fn(2, 0, 'text', ['handle']),
+  ReleaseStatus: fn(93, 0, 'void', ['handle']),
+
+  // (severity, log id, threading options, out env)
+  CreateEnvWithGlobalThreadPools: fn(119, 0, 'status', ['int', 'string', 'handle', 'bytes']),
+  ReleaseEnv: fn(92, 0, 'void', ['handle']),
+  CreateThreadingOptions: fn(121, 0, 'status', ['bytes']),
+  SetGlobalIntraOpNumThreads: fn(147, 0, 'status', ['handle', 'int']),
+  SetGlobalInterOpNumThreads: fn(148, 0, 'status', ['handle', 'int']),
+  SetGlobalSpinControl: fn(149, 0, 'status', ['handle', 'int']),
+  SetGlobalDenormalAsZero: fn(155, 0, 'status', ['handle']),
+  ReleaseThreadingOptions: fn(122, 0, 'void', ['handle']),
+
+  // (max bytes, extend strategy, initial chunk, max dead bytes, out configuration)
+  CreateArenaCfg: fn(156, 0, 'status', ['size', 'int', 'int', 'int', 'bytes']),
+  ReleaseArenaCfg: fn(157, 0, 'void', ['handle']),
+  // (env, memory info, arena configuration)
+  CreateAndRegisterAllocator: fn(144, 0, 'status', ['handle', 'handle', 'handle']),
+  UnregisterAllocator: fn(177, 0, 'status', ['handle', 'handle']),
+  // (allocator type, memory type, out info)
+  CreateCpuMemoryInfo: fn(69, 0, 'status', ['int', 'int', 'bytes']),
+  GetAllocatorWithDefaultOptions: fn(78, 0, 'status', ['bytes']),
+  AllocatorFree: fn(76, 0, 'status', ['handle', 'handle']),
+
+  CreateSessionOptions: fn(10, 0, 'status', ['bytes']),
+  EnableMemPattern: fn(16, 0, 'status', ['handle']),
+  DisableMemPattern: fn(17, 0, 'status', ['handle']),
+  SetSessionLogId: fn(20, 0, 'status', ['handle', 'string']),
+  SetSessionGraphOptimizationLevel: fn(23, 0, 'status', ['handle', 'int']),
+  SetIntraOpNumThreads: fn(24, 0, 'status', ['handle', 'int']),
+  SetInterOpNumThreads: fn(25, 0, 'status', ['handle', 'int']),
+  DisablePerSessionThreads: fn(120, 0, 'status', ['handle']),
+  AddSessionConfigEntry: fn(130, 0, 'status', ['handle', 'string', 'string']),
+  ReleaseSessionOptions: fn(100, 0, 'void', ['handle']),
+
+  // (env, model, byte count, options, out session)
+  CreateSessionFromArray: fn(8, 0, 'status', ['handle', 'bytes', 'size', 'handle', 'bytes']),
+  SessionGetInputCount: fn(30, 0, 'status', ['handle', 'bytes']),
+  SessionGetOutputCount: fn(31, 0, 'status', ['handle', 'bytes']),
+  // (session, index, allocator, out string to free)
+  SessionGetInputName: fn(36, 0, 'status', ['handle', 'size', 'handle', 'bytes']),
+  SessionGetOutputName: fn(37, 0, 'status', ['handle', 'size', 'handle', 'bytes']),
+  // (session, run options, input names, inputs, input count, output names, output count, outputs)
+  Run: fn(9, 0, 'status', ['handle', 'handle', 'bytes', 'bytes', 'size', 'bytes', 'size', 'bytes']),
+  ReleaseSession: fn(95, 0, 'void', ['handle']),
+
+  // (allocator, dimensions, rank, element type, out value)
+  CreateTensorAsOrtValue: fn(48, 0, 'status', ['handle', 'bytes', 'size', 'int', 'bytes']),
+  IsTensor: fn(50, 0, 'status', ['handle', 'bytes']),
+  GetTensorMutableData: fn(51, 0, 'status', ['handle', 'bytes']),
+  // (value, out element type, out address of the dimensions, out rank)
+  GetTensorElementTypeAndShapeDataReference: fn(414, 24, 'status', ['handle', 'bytes', 'bytes', 'bytes']),
+  ReleaseValue: fn(96, 0, 'void', ['handle']),
+
+  // (out array of strings, out length)
+  GetAvailableProviders: fn(125, 0, 'status', ['bytes', 'bytes']),
+  ReleaseAvailableProviders: fn(126, 0, 'status', ['handle', 'int']),
+} as const satisfies Record<string, CFunction>;
+
+export type FunctionName = keyof typeof FUNCTIONS;
+
+/** The version of the API to ask for: the lowest that has every function above. */
+export const API_VERSION = Math.max(...Object.values(FUNCTIONS).map(({ since }) => since));
+
+type JsArguments<A extends readonly CType[]> = { -readonly [I in keyof A]: JsTypes[A[I]] };
+
+type JsFunction<F extends CFunction> = ((...args: JsArguments<F['args']>) => JsResults[F['result']]) & {
+  /** Calls on one of libuv's threads, then `done` on ours. */
+  async(
+    ...args: [...JsArguments<F['args']>, done: (error: Error | null, result: JsResults[F['result']]) => void]
+  ): void;
+};
+
+/** The API as JavaScript functions. */
+export type OrtFunctions = { readonly [N in FunctionName]: JsFunction<(typeof FUNCTIONS)[N]> };

@@ -1,0 +1,165 @@
+/** Finding and loading ONNX Runtime's shared library, once per process. */
+import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+import { InputError } from '../../errors.js';
+import { API_VERSION, FUNCTIONS, ORT_VERSION } from './functions.js';
+import type { OrtFunctions, Pointer } from './functions.js';
+
+/** ONNX Runtime, loaded. */
+export interface OrtLibrary {
+  readonly path: string;
+  /** e.g. `1.30.0` */
+  readonly version: string;
+  readonly api: OrtFunctions;
+}
+
+interface Loaded {
+  readonly library: OrtLibrary;
+  /** koffi unloads a library whose handle is collected, and native threads would run into nothing: held for ever. */
+  readonly handle: LibraryHandle;
+}
+
+const FILES: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libonnxruntime.so.1',
+  darwin: 'libonnxruntime.1.dylib',
+  win32: 'onnxruntime.dll',
+};
+
+/** Kernels run deep on koffi's own stack for asynchronous calls; its default of 128 KiB is too small for them. */
+const ASYNC_STACK_BYTES = 4 << 20;
+
+let loaded: Loaded | undefined;
+
+/**
+ * The library at `file`, or the one inside the package onnxruntime-node. A process uses one library: the first that was loaded.
+ * @throws InputError if there is none for this platform, it cannot be loaded, its version is another, or another is loaded already
+ */
+export function loadLibrary(file?: string): OrtLibrary {
+  const wanted = path.resolve(file ?? loaded?.library.path ?? bundledLibrary());
+  loaded ??= load(wanted);
+  if (loaded.library.path !== wanted) {
+    throw new InputError(
+      'RUNTIME_LIBRARY_CHANGED',
+      `ONNX Runtime library ${wanted}: this process already uses ${loaded.library.path}; a process can use only one`,
+    );
+  }
+  return loaded.library;
+}
+
+/**
+ * Where the package onnxruntime-node keeps the library for this platform.
+ * @throws InputError if the package is not installed or has no library for this platform
+ */
+export function bundledLibrary(platform: NodeJS.Platform = process.platform, arch: string = process.arch): string {
+  const folder = path.join(packageFolder(), 'bin');
+  const name = FILES[platform];
+  const candidates = name === undefined ? [] : napiFolders(folder).map((napi) => path.join(napi, platform, arch, name));
+  const found = candidates.find((candidate) => existsSync(candidate));
+  if (found !== undefined) return found;
+  const shipped = napiFolders(folder).flatMap((napi) =>
+    subfolders(napi).flatMap((os) => subfolders(os).map((cpu) => `${path.basename(os)}-${path.basename(cpu)}`)),
+  );
+  throw new InputError(
+    'RUNTIME_PLATFORM',
+    `package onnxruntime-node has no library for ${platform}-${arch} in ${folder}; it has: ${shipped.join(', ') || 'none'}`,
+  );
+}
+
+function packageFolder(): string {
+  try {
+    return path.dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
+  } catch (cause) {
+    throw new InputError(
+      'RUNTIME_LIBRARY_MISSING',
+      `package onnxruntime-node is not installed beside hpff; install onnxruntime-node ${ORT_VERSION}.x or pass libraryPath`,
+      { cause },
+    );
+  }
+}
+
+/** Folders `napi-v6`, …, newest first. */
+function napiFolders(folder: string): string[] {
+  return subfolders(folder)
+    .filter((child) => path.basename(child).startsWith('napi-v'))
+    .reverse();
+}
+
+function subfolders(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => path.join(folder, entry.name))
+    .sort();
+}
+
+function load(file: string): Loaded {
+  if (!existsSync(file)) {
+    throw new InputError('RUNTIME_LIBRARY_MISSING', `ONNX Runtime library ${file}: no such file`);
+  }
+  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  const { handle, base } = open(file);
+  // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(void); }
+  const versionString = functionAt(base, 1, 'str', []) as () => string;
+  const version = versionString();
+  if (!version.startsWith(`${ORT_VERSION}.`)) {
+    throw new InputError(
+      'RUNTIME_VERSION',
+      `ONNX Runtime library ${file}: found version ${version}; hpff is made for ${ORT_VERSION}.x`,
+    );
+  }
+  const getApi = functionAt(base, 0, 'void *', ['uint32_t']) as (version: number) => Pointer | null;
+  const table = getApi(API_VERSION);
+  if (table === null) {
+    throw new InputError(
+      'RUNTIME_VERSION',
+      `ONNX Runtime library ${file}: version ${version} lacks API ${API_VERSION}`,
+    );
+  }
+  return { handle, library: { path: file, version, api: bindFunctions(table) } };
+}
+
+function open(file: string): { handle: LibraryHandle; base: Pointer } {
+  try {
+    const handle = koffi.load(file);
+    const getBase = handle.func('OrtGetApiBase', 'void *', []) as () => Pointer;
+    return { handle, base: getBase() };
+  } catch (cause) {
+    const reason = String(cause instanceof Error ? cause.message : cause).replace(/\s+/g, ' ');
+    throw new InputError('RUNTIME_LIBRARY_BROKEN', `ONNX Runtime library ${file}: cannot be loaded (${reason})`, {
+      cause,
+    });
+  }
+}
+
+const KOFFI_TYPES = {
+  handle: 'void *',
+  bytes: 'void *',
+  string: 'str',
+  size: 'size_t',
+  int: 'int',
+  status: 'void *',
+  text: 'str',
+  void: 'void',
+} as const;
+
+function bindFunctions(table: Pointer): OrtFunctions {
+  const entries = Object.entries(FUNCTIONS).map(([name, { slot, result, args }]) => [
+    name,
+    functionAt(
+      table,
+      slot,
+      KOFFI_TYPES[result],
+      args.map((arg) => KOFFI_TYPES[arg]),
+    ),
+  ]);
+  return Object.fromEntries(entries) as OrtFunctions;
+}
+
+/** The function whose address is in the given place of a table of function pointers. */
+function functionAt(table: Pointer, slot: number, result: string, args: string[]): unknown {
+  const address = koffi.decode(table, slot * koffi.sizeof('void *'), 'void *') as Pointer;
+  return koffi.decode(address, koffi.proto(result, args)) as unknown;
+}

@@ -1,0 +1,215 @@
+/** Tensors in ONNX Runtime's CPU memory. */
+import koffi from 'koffi';
+import { UsageError } from '../../errors.js';
+import { elementCount } from '../../files/tensor.js';
+import type { DType, HostTensor, TypedArrays } from '../../files/tensor.js';
+import type { DeviceTensor } from '../runtime.js';
+import { obtain } from './calls.js';
+import type { OrtFunctions, Pointer } from './functions.js';
+import { disposeWhenCollected, NativeHandle } from './handle.js';
+
+/** A typed array class of an element type, and ONNX's code of that type. */
+const ELEMENTS = {
+  float32: { code: 1, array: Float32Array },
+  uint8: { code: 2, array: Uint8Array },
+  int32: { code: 6, array: Int32Array },
+  int64: { code: 7, array: BigInt64Array },
+  bool: { code: 9, array: Uint8Array },
+} as const satisfies Record<DType, { code: number; array: unknown }>;
+
+const DTYPES = new Map(Object.entries(ELEMENTS).map(([dtype, { code }]) => [code as number, dtype as DType]));
+
+/** What a tensor needs of the runtime that it belongs to. */
+export interface TensorOwner {
+  readonly api: OrtFunctions;
+  /** To be called once for each new tensor. */
+  opened(): void;
+  /** To be called when a tensor's memory is released. */
+  closed(): void;
+}
+
+export class NativeTensor implements DeviceTensor {
+  readonly #owner: TensorOwner;
+  readonly #handle: NativeHandle;
+  #readers = 0;
+  #writer: string | undefined;
+
+  /** Takes ownership of the OrtValue at `address`. */
+  constructor(
+    owner: TensorOwner,
+    address: Pointer,
+    readonly dtype: DType,
+    readonly shape: readonly number[],
+  ) {
+    this.#owner = owner;
+    this.#handle = new NativeHandle(address, `tensor ${describe(dtype, shape)}`, (value) => {
+      owner.api.ReleaseValue(value);
+      owner.closed();
+    });
+    owner.opened();
+    disposeWhenCollected(this, this.#handle);
+  }
+
+  get byteLength(): number {
+    return elementCount(this.shape) * ELEMENTS[this.dtype].array.BYTES_PER_ELEMENT;
+  }
+
+  get disposed(): boolean {
+    return this.#handle.disposed;
+  }
+
+  /** Address of the OrtValue. */
+  get pointer(): Pointer {
+    return this.#handle.pointer;
+  }
+
+  read(): HostTensor {
+    this.#refuseWhileWritten('read');
+    const data = new ELEMENTS[this.dtype].array(elementCount(this.shape));
+    if (data.length > 0) bytesOf(data).set(this.#memory());
+    return { dtype: this.dtype, shape: this.shape, data };
+  }
+
+  write(tensor: HostTensor): void {
+    checkHostTensor(tensor);
+    const size = elementCount(this.shape);
+    if (tensor.dtype !== this.dtype || tensor.data.length !== size) {
+      throw new UsageError(
+        'TENSOR_MISMATCH',
+        `${describe(tensor.dtype, tensor.shape)} cannot be written into tensor ${describe(this.dtype, this.shape)}: it takes ${size} elements of ${this.dtype}`,
+      );
+    }
+    this.#refuseWhileWritten('written');
+    if (this.#readers > 0) throw busy(this.#handle.what, 'written', 'a run in flight reads it');
+    if (size > 0) this.#memory().set(bytesOf(tensor.data));
+  }
+
+  dispose(): void {
+    this.#handle.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Keeps the tensor alive and its elements unchanged during a run.
+   * @returns what to call when the run has ended
+   * @throws UsageError if it is disposed or another run in flight writes it
+   */
+  lendForReading(): () => void {
+    this.#handle.pin();
+    if (this.#writer !== undefined) {
+      this.#handle.unpin();
+      this.#refuseWhileWritten('read');
+    }
+    this.#readers++;
+    return () => {
+      this.#readers--;
+      this.#handle.unpin();
+    };
+  }
+
+  /**
+   * Keeps the tensor alive during a run that writes it, and others away from it.
+   * @returns what to call when the run has ended
+   * @throws UsageError if it is disposed or another run in flight reads or writes it
+   */
+  lendForWriting(session: string): () => void {
+    void this.pointer;
+    this.#refuseWhileWritten('written');
+    if (this.#readers > 0) throw busy(this.#handle.what, 'written', 'another run in flight reads it');
+    this.#handle.pin();
+    this.#writer = session;
+    return () => {
+      this.#writer = undefined;
+      this.#handle.unpin();
+    };
+  }
+
+  #refuseWhileWritten(wish: string): void {
+    if (this.#writer !== undefined) throw busy(this.#handle.what, wish, `${this.#writer} is writing it`);
+  }
+
+  /** The elements' bytes, in place. Must not outlive the calling function: disposal frees what it points to. */
+  #memory(): Uint8Array {
+    const { api } = this.#owner;
+    const address = obtain(api, (out) => api.GetTensorMutableData(this.pointer, out));
+    return new Uint8Array(koffi.view(address, this.byteLength));
+  }
+}
+
+function busy(what: string, wish: string, why: string): UsageError {
+  return new UsageError('TENSOR_BUSY', `${what} cannot be ${wish} now: ${why}; await that run first`);
+}
+
+/** A new tensor with unspecified elements. */
+export function allocateTensor(
+  owner: TensorOwner,
+  allocator: Pointer,
+  dtype: DType,
+  shape: readonly number[],
+): NativeTensor {
+  checkLayout(dtype, shape);
+  const { api } = owner;
+  const dimensions = BigInt64Array.from(shape, BigInt);
+  const { code } = ELEMENTS[dtype];
+  const address = obtain(api, (out) => api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, code, out));
+  return new NativeTensor(owner, address, dtype, [...shape]);
+}
+
+const elementType = new Int32Array(1);
+const rank = new BigUint64Array(1);
+
+/**
+ * Takes ownership of a value that a run made.
+ * @returns null, and releases the value, if it is no tensor or has an element type that hpff does not move
+ */
+export function adoptTensor(owner: TensorOwner, address: Pointer): NativeTensor | null {
+  const { api } = owner;
+  const dimensions = obtain(api, (out) =>
+    api.GetTensorElementTypeAndShapeDataReference(address, elementType, out, rank),
+  );
+  const dtype = DTYPES.get(elementType[0] ?? 0);
+  if (dtype === undefined) {
+    api.ReleaseValue(address);
+    return null;
+  }
+  const length = Number(rank[0]);
+  const shape = length === 0 ? [] : Array.from(new BigInt64Array(koffi.view(dimensions, length * 8)), Number);
+  return new NativeTensor(owner, address, dtype, shape);
+}
+
+/** @throws UsageError for an unknown dtype, an impossible shape, or data that do not fill it */
+export function checkHostTensor({ dtype, shape, data }: HostTensor): void {
+  checkLayout(dtype, shape);
+  const { array } = ELEMENTS[dtype];
+  if (!(data instanceof array) || data.length !== elementCount(shape)) {
+    throw new UsageError(
+      'TENSOR_DATA',
+      `tensor ${describe(dtype, shape)} needs a ${array.name} of ${elementCount(shape)} elements, found ${data.constructor.name} of ${data.length}`,
+    );
+  }
+}
+
+function checkLayout(dtype: DType, shape: readonly number[]): void {
+  if (!Object.hasOwn(ELEMENTS, dtype)) {
+    const allowed = Object.keys(ELEMENTS).join(', ');
+    throw new UsageError('TENSOR_DTYPE', `tensor has dtype '${String(dtype)}'; allowed: ${allowed}`);
+  }
+  const bytes = elementCount(shape) * ELEMENTS[dtype].array.BYTES_PER_ELEMENT;
+  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0) || !Number.isSafeInteger(bytes)) {
+    throw new UsageError(
+      'TENSOR_SHAPE',
+      `tensor ${describe(dtype, shape)}: dimensions must be whole numbers from 0 that multiply to a safe integer of bytes`,
+    );
+  }
+}
+
+export function describe(dtype: DType, shape: readonly number[]): string {
+  return `${dtype} [${shape.join(', ')}]`;
+}
+
+function bytesOf(data: TypedArrays[DType]): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
