@@ -1,0 +1,7 @@
+/** Layers, losses, initialisation and optimizers as graph functions. */
+export { supervisedContrastive } from './contrastive.js';
+export { initialize } from './initialize.js';
+export { LayerContext, type LayerMode, type StatisticsTracking } from './layer-context.js';
+export { batchNorm, conv2d, dense } from './layers.js';
+export { createOptimizer, type Optimizer, scalarInputs, type StateSpec, type StepScalar } from './optimizers.js';
+export { type Initializer, type ParameterSpec, ParameterStore } from './parameters.js';
