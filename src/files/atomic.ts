@@ -8,7 +8,7 @@ import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InputError } from '../errors.js';
 import { printable } from './printable.js';
-import { errnoCode, writeError } from './systemErrors.js';
+import { errnoCode, writeError } from './system-errors.js';
 
 /** What `writeFileAtomic` can write: bytes, text (as UTF-8), or pieces that follow one another. */
 export type FileContent = Uint8Array | string | readonly Uint8Array[];

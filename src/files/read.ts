@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { printable } from './printable.js';
-import { isDirectoryError, readError } from './systemErrors.js';
+import { isDirectoryError, readError } from './system-errors.js';
 
 /** Largest file read unless the caller says otherwise: 4 GiB less one byte, what one buffer holds on Node 20. */
 const DEFAULT_MAX_BYTES = 2 ** 32 - 1;
