@@ -1,0 +1,16 @@
+/**
+ * InfoPro (Wang et al. 2021): a decoder that keeps information about the image and a classifier that asks for the label, with weights λ that
+ * change linearly over the modules. HPFF's independent level has the classifier alone, at weight 1.
+ */
+import { classifierHead } from '../heads/classifier.js';
+import { decoderHead } from '../heads/decoder.js';
+import type { LocalRuleHeads } from './rule.js';
+
+export const infopro: LocalRuleHeads = ({ local, network }, targets, level, position) => {
+  const classifier = classifierHead(local.classifier, network.classes, targets.label);
+  if (level === 'independent') return [{ head: classifier, weight: 1 }];
+  const at = ([first, last]: readonly [number, number]): number => first * (1 - position) + last * position;
+  const heads = [{ head: classifier, weight: at(local.lambda.classifier) }];
+  if (!local.decoder) return heads;
+  return [{ head: decoderHead(local.decoder.widen, targets.image()), weight: at(local.lambda.decoder) }, ...heads];
+};

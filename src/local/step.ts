@@ -1,0 +1,301 @@
+/**
+ * The whole training step as one graph, each node in the section of its task (HPFF, section 3; METHOD: one forward per module).
+ *
+ *     forward:  h_i = E_i(h_{i-1})
+ *     heads:    a_i from the independent head, b_i from the cascade heads, both at h_i
+ *     relay:    r_{i-1} = J_iᵀ b_i
+ *     update:   ∂θ_i from one backward pass of E_i with cotangent a_i + b_i + r_i
+ *
+ * The last module's head is the network's own classifier, supervised at weight w_ind + w_cas; its relay has the w_cas part.
+ */
+import { gradients, type Seed } from '../grad/index.js';
+import { add, Graph, mul, reshape, softmaxCrossEntropy, type Value } from '../graph/index.js';
+import { createTrunk, type Part } from '../networks/index.js';
+import {
+  createOptimizer,
+  LayerContext,
+  type Optimizer,
+  type ParameterSpec,
+  ParameterStore,
+  scalarInputs,
+  type StateSpec,
+} from '../nn/index.js';
+import type { Recipe } from '../recipe/types.js';
+import { runHead } from './patches.js';
+import { type Level, localRules, type Targets } from './rules/index.js';
+import { splitBlocks } from './split.js';
+import { sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';
+
+/** A loss that a step reports. */
+export interface LossTerm {
+  /** `<module>/<independent|cascade|final>/<classifier|decoder>` */
+  readonly name: string;
+  /** In the total. */
+  readonly weight: number;
+  /** Before weighting, shape []. */
+  readonly value: Value;
+}
+
+/** A local module of the step. */
+export interface LocalModule {
+  readonly index: number;
+  /** Names of its parts in order; the first module has the stem, the last the classifier. */
+  readonly parts: readonly string[];
+  /** Names of the trunk parameters that it updates. */
+  readonly parameters: readonly string[];
+  /** Names of its heads' parameters. */
+  readonly headParameters: readonly string[];
+}
+
+export interface StepGraph {
+  readonly graph: Graph;
+  readonly shape: StepShape;
+  /** In synchronous order. */
+  readonly tasks: readonly Task[];
+  readonly modules: readonly LocalModule[];
+  /** Parameters and running statistics. */
+  readonly parameters: readonly ParameterSpec[];
+  /** What the optimizer keeps. */
+  readonly states: readonly StateSpec[];
+  readonly optimizer: Optimizer;
+  readonly losses: readonly LossTerm[];
+  /** Gradient of the weighted losses, by parameter. */
+  readonly gradients: ReadonlyMap<string, Value>;
+  /** Next value of every parameter, statistic and state that a step changes, by its name. */
+  readonly updates: ReadonlyMap<string, Value>;
+  /** Features h_i, cotangents and relays by a readable name, for what passes between tasks. */
+  readonly names: ReadonlyMap<Value, string>;
+}
+
+/**
+ * Builds the step for batches of `batch` images.
+ *
+ * @throws InputError where the recipe's split or patches do not fit the network
+ */
+export function buildStep(recipe: Recipe, batch: number): StepGraph {
+  return new StepBuilder(recipe, batch).build();
+}
+
+/** What a module has so far. */
+interface ModuleState {
+  readonly parts: readonly Part[];
+  input: Value;
+  output: Value;
+  parameters: string[];
+  /** Flows into the module's own parameters, not further. */
+  ownCotangent: Value | null;
+  /** Flows into the module's parameters and one hop further. */
+  cascadeCotangent: Value | null;
+  relay: Value | null;
+}
+
+class StepBuilder {
+  private readonly graph: Graph;
+  private readonly store: ParameterStore;
+  private readonly image: Value;
+  private readonly label: Value;
+  private readonly optimizer: Optimizer;
+  private readonly shape: StepShape;
+  private readonly moduleParts: readonly (readonly Part[])[];
+  private readonly modules: ModuleState[] = [];
+  private readonly losses: LossTerm[] = [];
+  private readonly gradients = new Map<string, Value>();
+  private readonly updates = new Map<string, Value>();
+  private readonly states: StateSpec[] = [];
+  private readonly names = new Map<Value, string>();
+  private readonly independent: number;
+  private readonly cascade: number;
+
+  constructor(
+    private readonly recipe: Recipe,
+    batch: number,
+  ) {
+    const trunk = createTrunk(recipe.network);
+    this.graph = new Graph(recipe.name);
+    this.store = new ParameterStore(this.graph);
+    this.image = this.graph.input('image', 'float32', [batch, ...recipe.network.image]);
+    this.label = this.graph.input('label', 'int64', [batch]);
+    this.optimizer = createOptimizer(recipe.optimizer);
+    const ranges = splitBlocks(trunk, recipe);
+    this.moduleParts = ranges.map(([start, end], i) => [
+      ...(i === 0 ? [trunk.stem] : []),
+      ...trunk.blocks.slice(start, end),
+      ...(i === ranges.length - 1 ? [trunk.classifier] : []),
+    ]);
+    const { hierarchy } = recipe.local;
+    this.independent = hierarchy?.independent ?? 1;
+    this.cascade = hierarchy?.cascade ?? 0;
+    const relays = this.cascade > 0 && ranges.length > 1;
+    this.shape = { modules: ranges.length, relays, lastRelaysInUpdate: relays };
+  }
+
+  build(): StepGraph {
+    const tasks = stepTasks(this.shape);
+    for (const task of tasks) {
+      const { module, phase } = task;
+      this.graph.within(sectionOf(task), () => this[phase](module));
+    }
+    return {
+      graph: this.graph,
+      shape: this.shape,
+      tasks,
+      modules: this.modules.map(({ parts, parameters }, index) => ({
+        index,
+        parts: parts.map((part) => part.name),
+        parameters,
+        headParameters: [...this.store.specs.keys()].filter((name) => name.startsWith(`heads.${index}.`)),
+      })),
+      parameters: [...this.store.specs.values()],
+      states: this.states,
+      optimizer: this.optimizer,
+      losses: this.losses,
+      gradients: this.gradients,
+      updates: this.updates,
+      names: this.names,
+    };
+  }
+
+  private forward(index: number): void {
+    const parts = this.moduleParts[index]!;
+    const known = new Set(this.store.specs.keys());
+    const interior = index > 0 && index < this.shape.modules - 1;
+    const context = new LayerContext(this.store, {
+      training: true,
+      statistics: {
+        record: (name, next) => this.updates.set(name, next),
+        passes: interior && this.shape.relays ? this.recipe.local.runningStatsPasses : 1,
+      },
+    });
+    const input = this.modules[index - 1]?.output ?? this.image;
+    const output = parts.reduce((x, part) => part.build(context, x), input);
+    const parameters = [...this.store.specs.values()]
+      .filter(({ name, kind }) => kind === 'parameter' && !known.has(name))
+      .map(({ name }) => name);
+    this.names.set(output, index === this.shape.modules - 1 ? 'logits' : `feature/${index}`);
+    this.modules.push({
+      parts,
+      input,
+      output,
+      parameters,
+      ownCotangent: null,
+      cascadeCotangent: null,
+      relay: null,
+    });
+  }
+
+  /** Losses at a module's output and what flows back from them. */
+  private heads(index: number): void {
+    if (index === this.shape.modules - 1) this.finalLoss(index);
+    else if (this.shape.relays) this.hierarchicalHeads(index);
+    else this.modules[index]!.ownCotangent = this.level(index, 'alone', this.independent);
+  }
+
+  private finalLoss(index: number): void {
+    const module = this.modules[index]!;
+    const loss = softmaxCrossEntropy(module.output, this.label);
+    const total = this.shape.relays || this.recipe.local.hierarchy ? this.independent + this.cascade : 1;
+    this.losses.push({ name: `${index}/final/classifier`, weight: total, value: loss });
+    // With relays one backward pass at weight w_cas serves the relay and, its parameter gradients rescaled, the update.
+    const seed = this.graph.scalar(this.shape.relays ? this.cascade : total);
+    const [cotangent] = gradients([{ output: loss, cotangent: seed }], [module.output]);
+    module.cascadeCotangent = this.named(cotangent!, `cotangent/${index}`);
+  }
+
+  private hierarchicalHeads(index: number): void {
+    const module = this.modules[index]!;
+    const cascade = this.level(index, 'cascade', this.cascade);
+    module.cascadeCotangent = this.named(cascade, `cascade/${index}`);
+    const own = this.independent > 0 ? this.level(index, 'independent', this.independent) : null;
+    if (own) module.ownCotangent = this.named(add(own, cascade), `cotangent/${index}`);
+  }
+
+  /** Runs all heads of one level, updates them, and returns the sum of the cotangents of the features. */
+  private level(index: number, level: Level, weight: number): Value {
+    const { local } = this.recipe;
+    const position = this.shape.modules > 2 ? index / (this.shape.modules - 2) : 0;
+    const path = level === 'cascade' ? 'cascade' : 'independent';
+    const features = this.modules[index]!.output;
+    const root = new LayerContext(this.store, { training: true, statistics: null }, `heads.${index}.${path}`);
+    const cotangents = localRules[local.rule](this.recipe, this.targets(), level, position).map((weighted) => {
+      const { kind } = weighted.head;
+      const context = new LayerContext(this.store, root.mode, root.name(kind));
+      const patches = local.patches?.on.includes(kind) ? local.patches : null;
+      const result = runHead(weighted.head, context, features, weight * weighted.weight, patches);
+      this.losses.push({
+        name: `${index}/${path}/${kind}`,
+        weight: weight * weighted.weight,
+        value: result.loss,
+      });
+      this.apply(result.gradients);
+      return result.cotangent;
+    });
+    return cotangents.reduce(add);
+  }
+
+  private relay(index: number): void {
+    const module = this.modules[index]!;
+    const [relay] = gradients([{ output: module.output, cotangent: module.cascadeCotangent! }], [module.input]);
+    this.sendRelay(index, relay!);
+  }
+
+  private update(index: number): void {
+    const module = this.modules[index]!;
+    const parameters = module.parameters.map((name) => this.graph.inputs.get(name)!);
+    const isLast = index === this.shape.modules - 1;
+    const relays = isLast && this.shape.relays;
+    const found = gradients(this.cotangents(module), relays ? [module.input, ...parameters] : parameters);
+    if (relays) this.sendRelay(index, found.shift()!);
+    const rescale = relays ? (this.independent + this.cascade) / this.cascade : 1;
+    this.apply(
+      new Map(module.parameters.map((name, i) => [name, rescale === 1 ? found[i]! : mul(found[i]!, rescale)])),
+    );
+  }
+
+  /** All that flows into a module's own parameters. */
+  private cotangents({ output, ownCotangent, cascadeCotangent, relay }: ModuleState): Seed[] {
+    // `ownCotangent` holds the cascade part already where there are both.
+    return [ownCotangent ?? cascadeCotangent, relay].flatMap((cotangent) => (cotangent ? [{ output, cotangent }] : []));
+  }
+
+  private sendRelay(from: number, relay: Value): void {
+    this.modules[from - 1]!.relay = this.named(relay, `relay/${from - 1}`);
+  }
+
+  /** Optimizer updates for parameters with these gradients. */
+  private apply(found: ReadonlyMap<string, Value>): void {
+    const scalar = scalarInputs(this.graph);
+    for (const [name, gradient] of found) {
+      const parameter = this.graph.inputs.get(name)!;
+      const shape = this.store.specs.get(name)!.shape;
+      const stateNames = this.optimizer.stateNames(name);
+      const states = stateNames.map((state) => this.graph.input(state, 'float32', shape));
+      const next = this.graph.scoped(`optimizer/${name}`, () =>
+        this.optimizer.update(parameter, gradient, states, scalar),
+      );
+      this.gradients.set(name, gradient);
+      this.updates.set(name, next.parameter);
+      stateNames.forEach((state, i) => {
+        this.states.push({ name: state, parameter: name, shape });
+        this.updates.set(state, next.states[i]!);
+      });
+    }
+  }
+
+  private targets(): Targets {
+    return { label: this.label, image: () => denormalised(this.image, this.recipe.data.normalize) };
+  }
+
+  private named(value: Value, name: string): Value {
+    if (!this.names.has(value)) this.names.set(value, name);
+    return value;
+  }
+}
+
+/** Back to pixel values in [0, 1]: x·std + mean, per channel (one entry stands for all channels). */
+function denormalised(image: Value, normalize: Recipe['data']['normalize']): Value {
+  const perChannel = (values: readonly number[]): Value => {
+    const vector = image.graph.constant({ dtype: 'float32', shape: [values.length], data: Float32Array.from(values) });
+    return reshape(vector, [1, values.length, 1, 1]);
+  };
+  return add(mul(image, perChannel(normalize.std)), perChannel(normalize.mean));
+}
