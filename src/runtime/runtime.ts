@@ -14,6 +14,8 @@ export interface DeviceTensor extends Disposable {
   readonly disposed: boolean;
   /** Copies the elements out. */
   read(): HostTensor;
+  /** Copies the elements into `target`, which saves `read` its fresh memory; throws UsageError where dtype or element count differ. */
+  readInto(target: HostTensor): void;
   /** Overwrites the elements; throws UsageError where dtype or element count differ. */
   write(tensor: HostTensor): void;
   dispose(): void;

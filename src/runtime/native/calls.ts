@@ -50,7 +50,7 @@ export function inBackground(
         check(api, status);
         resolve();
       } catch (failure) {
-        reject(failure as Error);
+        reject(failure);
       }
     });
   });

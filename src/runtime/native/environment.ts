@@ -55,7 +55,6 @@ function createEnvironment(api: OrtFunctions, pool: PoolOptions): Pointer {
     check(api, api.SetGlobalIntraOpNumThreads(threading, pool.threads));
     check(api, api.SetGlobalInterOpNumThreads(threading, 1));
     check(api, api.SetGlobalSpinControl(threading, pool.spinning ? 1 : 0));
-    check(api, api.SetGlobalDenormalAsZero(threading));
     const pointer = obtain(api, (out) => api.CreateEnvWithGlobalThreadPools(LOG_FATAL, 'hpff', threading, out));
     registerArena(api, pointer);
     return pointer;

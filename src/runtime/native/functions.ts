@@ -58,7 +58,6 @@ export const FUNCTIONS = {
   SetGlobalIntraOpNumThreads: fn(147, 0, 'status', ['handle', 'int']),
   SetGlobalInterOpNumThreads: fn(148, 0, 'status', ['handle', 'int']),
   SetGlobalSpinControl: fn(149, 0, 'status', ['handle', 'int']),
-  SetGlobalDenormalAsZero: fn(155, 0, 'status', ['handle']),
   ReleaseThreadingOptions: fn(122, 0, 'void', ['handle']),
 
   // (max bytes, extend strategy, initial chunk, max dead bytes, out configuration)

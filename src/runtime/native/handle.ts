@@ -6,10 +6,10 @@ export class NativeHandle {
   #pins = 0;
   #disposed = false;
 
-  /** @param what for messages, e.g. `session 'step'` */
+  /** @param describe for messages, e.g. `session 'step'` */
   constructor(
     private readonly address: Pointer,
-    readonly what: string,
+    readonly describe: () => string,
     private readonly release: (address: Pointer) => void,
   ) {}
 
@@ -19,7 +19,7 @@ export class NativeHandle {
 
   /** @throws UsageError after disposal: ONNX Runtime would read freed memory */
   get pointer(): Pointer {
-    if (this.#disposed) throw new UsageError('RUNTIME_DISPOSED', `${this.what} was used after it was disposed`);
+    if (this.#disposed) throw new UsageError('RUNTIME_DISPOSED', `${this.describe()} was used after it was disposed`);
     return this.address;
   }
 

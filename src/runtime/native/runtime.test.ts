@@ -12,7 +12,12 @@ describe('native runtime', () => {
     );
     const a = runtime.upload(float32([3], [1, 2, 3]));
     const b = runtime.upload(float32([3], [10, 20, 30]));
-    const out = await session.run(new Map([['a', a], ['b', b]]));
+    const out = await session.run(
+      new Map([
+        ['a', a],
+        ['b', b],
+      ]),
+    );
     const y = out.get('y')!;
     expect(y.read()).toEqual(float32([3], [11, 22, 33]));
     for (const d of [y, a, b, session, runtime]) d.dispose();

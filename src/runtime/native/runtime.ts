@@ -10,7 +10,8 @@ import type { EnvironmentLease } from './environment.js';
 import type { Pointer } from './functions.js';
 import { loadLibrary } from './library.js';
 import type { OrtLibrary } from './library.js';
-import { openSession } from './session.js';
+import { loadSession } from './load.js';
+import type { SessionSettings } from './load.js';
 import type { SessionOwner } from './session.js';
 import { allocateTensor, checkHostTensor } from './tensor.js';
 
@@ -62,6 +63,7 @@ export class NativeRuntime implements Runtime {
   readonly threads: number;
   readonly #environment: EnvironmentLease;
   readonly #owner: SessionOwner;
+  readonly #sessionSettings: SessionSettings;
   #disposed = false;
   #sessions = 0;
   #tensors = 0;
@@ -74,10 +76,7 @@ export class NativeRuntime implements Runtime {
     this.#environment = leaseEnvironment(library, settings);
     this.#owner = {
       api,
-      environment: this.#environment.pointer,
       allocator: obtain(api, (out) => api.GetAllocatorWithDefaultOptions(out)),
-      memoryPattern: settings.memoryPattern,
-      ownThreads: this.#environment.sharedPool ? undefined : settings.threads,
       opened: () => void this.#sessions++,
       closed: () => void this.#sessions--,
       tensors: {
@@ -85,6 +84,11 @@ export class NativeRuntime implements Runtime {
         opened: () => void this.#tensors++,
         closed: () => void this.#tensors--,
       },
+    };
+    this.#sessionSettings = {
+      environment: this.#environment.pointer,
+      memoryPattern: settings.memoryPattern,
+      ownThreads: this.#environment.sharedPool ? undefined : settings.threads,
     };
   }
 
@@ -95,7 +99,7 @@ export class NativeRuntime implements Runtime {
 
   async createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
     this.#checkAlive();
-    return openSession(this.#owner, model, options);
+    return loadSession(this.#owner, this.#sessionSettings, model, options);
   }
 
   upload(tensor: HostTensor): DeviceTensor {

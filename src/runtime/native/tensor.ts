@@ -42,10 +42,14 @@ export class NativeTensor implements DeviceTensor {
     readonly shape: readonly number[],
   ) {
     this.#owner = owner;
-    this.#handle = new NativeHandle(address, `tensor ${describe(dtype, shape)}`, (value) => {
-      owner.api.ReleaseValue(value);
-      owner.closed();
-    });
+    this.#handle = new NativeHandle(
+      address,
+      () => `tensor ${describe(dtype, shape)}`,
+      (value) => {
+        owner.api.ReleaseValue(value);
+        owner.closed();
+      },
+    );
     owner.opened();
     disposeWhenCollected(this, this.#handle);
   }
@@ -64,24 +68,23 @@ export class NativeTensor implements DeviceTensor {
   }
 
   read(): HostTensor {
-    this.#refuseWhileWritten('read');
     const data = new ELEMENTS[this.dtype].array(elementCount(this.shape));
-    if (data.length > 0) bytesOf(data).set(this.#memory());
-    return { dtype: this.dtype, shape: this.shape, data };
+    const copy = { dtype: this.dtype, shape: this.shape, data };
+    this.readInto(copy);
+    return copy;
   }
 
-  write(tensor: HostTensor): void {
-    checkHostTensor(tensor);
-    const size = elementCount(this.shape);
-    if (tensor.dtype !== this.dtype || tensor.data.length !== size) {
-      throw new UsageError(
-        'TENSOR_MISMATCH',
-        `${describe(tensor.dtype, tensor.shape)} cannot be written into tensor ${describe(this.dtype, this.shape)}: it takes ${size} elements of ${this.dtype}`,
-      );
-    }
+  readInto(target: HostTensor): void {
+    this.#checkSize(target);
+    this.#refuseWhileWritten('read');
+    bytesOf(target.data).set(this.#memory());
+  }
+
+  write(source: HostTensor): void {
+    this.#checkSize(source);
     this.#refuseWhileWritten('written');
-    if (this.#readers > 0) throw busy(this.#handle.what, 'written', 'a run in flight reads it');
-    if (size > 0) this.#memory().set(bytesOf(tensor.data));
+    if (this.#readers > 0) throw busy(this.#handle.describe(), 'written', 'a run in flight reads it');
+    this.#memory().set(bytesOf(source.data));
   }
 
   dispose(): void {
@@ -118,7 +121,7 @@ export class NativeTensor implements DeviceTensor {
   lendForWriting(session: string): () => void {
     void this.pointer;
     this.#refuseWhileWritten('written');
-    if (this.#readers > 0) throw busy(this.#handle.what, 'written', 'another run in flight reads it');
+    if (this.#readers > 0) throw busy(this.#handle.describe(), 'written', 'another run in flight reads it');
     this.#handle.pin();
     this.#writer = session;
     return () => {
@@ -127,14 +130,26 @@ export class NativeTensor implements DeviceTensor {
     };
   }
 
+  #checkSize(other: HostTensor): void {
+    checkHostTensor(other);
+    const size = elementCount(this.shape);
+    if (other.dtype === this.dtype && other.data.length === size) return;
+    throw new UsageError(
+      'TENSOR_MISMATCH',
+      `tensor ${describe(this.dtype, this.shape)} holds ${size} elements of ${this.dtype}, found ${describe(other.dtype, other.shape)} on the other side of the copy`,
+    );
+  }
+
   #refuseWhileWritten(wish: string): void {
-    if (this.#writer !== undefined) throw busy(this.#handle.what, wish, `${this.#writer} is writing it`);
+    if (this.#writer !== undefined) throw busy(this.#handle.describe(), wish, `${this.#writer} is writing it`);
   }
 
   /** The elements' bytes, in place. Must not outlive the calling function: disposal frees what it points to. */
   #memory(): Uint8Array {
     const { api } = this.#owner;
-    const address = obtain(api, (out) => api.GetTensorMutableData(this.pointer, out));
+    const value = this.pointer;
+    if (this.byteLength === 0) return new Uint8Array(0);
+    const address = obtain(api, (out) => api.GetTensorMutableData(value, out));
     return new Uint8Array(koffi.view(address, this.byteLength));
   }
 }
@@ -175,8 +190,9 @@ export function adoptTensor(owner: TensorOwner, address: Pointer): NativeTensor 
     api.ReleaseValue(address);
     return null;
   }
-  const length = Number(rank[0]);
-  const shape = length === 0 ? [] : Array.from(new BigInt64Array(koffi.view(dimensions, length * 8)), Number);
+  const shape = Array.from({ length: Number(rank[0]) }, (_, i) =>
+    Number(koffi.decode.int64(dimensions + BigInt(8 * i))),
+  );
   return new NativeTensor(owner, address, dtype, shape);
 }
 
