@@ -1,8 +1,9 @@
 /** ONNX's element types: their codes in TensorProto.DataType, their names and their sizes. */
 import { UsageError } from '../errors.js';
 import type { OnnxElementType } from './model.js';
+import { quote } from './quote.js';
 
-interface ElementType {
+export interface ElementType {
   /** The name in ONNX's files and documentation. */
   readonly name: string;
   /** Bits of one element in `raw_data`; 0 for strings, which have none. */
@@ -35,6 +36,9 @@ const ELEMENT_TYPES: Readonly<Record<number, ElementType>> = {
   21: { name: 'UINT4', bits: 4 },
   22: { name: 'INT4', bits: 4 },
   23: { name: 'FLOAT4E2M1', bits: 4 },
+  24: { name: 'FLOAT8E8M0', bits: 8 },
+  25: { name: 'UINT2', bits: 2 },
+  26: { name: 'INT2', bits: 2 },
 };
 
 /** The element type with a code, or undefined if ONNX has none. */
@@ -62,7 +66,10 @@ export function codeOf(typed: {
 }): number {
   const code = typed.dtype === 'other' ? typed.elementType : CODES.get(typed.dtype);
   if (code === undefined) {
-    throw new UsageError('ONNX_ELEMENT_TYPE', `ONNX value '${typed.name}' has dtype 'other' but no elementType code`);
+    throw new UsageError(
+      'ONNX_ELEMENT_TYPE',
+      `ONNX value ${quote(typed.name)} has dtype 'other' but no elementType code`,
+    );
   }
   return code;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { encodeModel } from './encode.js';
 import type { OnnxModel } from './model.js';
-import { exampleModel } from './testing.js';
+import { exampleModel } from '../../test/onnx-models.js';
 
 describe('encodeModel', () => {
   it('writes the same bytes whatever the order in which names were inserted', () => {

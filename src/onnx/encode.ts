@@ -5,6 +5,7 @@ import { UsageError } from '../errors.js';
 import { elementCount } from '../files/tensor.js';
 import { byteLength, codeOf } from './elementTypes.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.js';
+import { quote, quoteShape } from './quote.js';
 
 const { ModelProto, AttributeProto } = onnxProto.onnx;
 const { AttributeType } = AttributeProto;
@@ -26,10 +27,10 @@ export function encodeModel(model: OnnxModel): Uint8Array {
     irVersion: integer(model.irVersion, 'irVersion'),
     opsetImport: sorted(model.opsets).map(([domain, version]) => ({
       domain,
-      version: integer(version, `opset version of domain '${domain}'`),
+      version: integer(version, `opset version of domain ${quote(domain)}`),
     })),
-    producerName: model.producerName,
-    producerVersion: model.producerVersion,
+    producerName: model.producerName || undefined,
+    producerVersion: model.producerVersion || undefined,
     metadataProps: sorted(model.metadata ?? {}).map(([key, value]) => ({ key, value })),
     graph: graphProto(model.graph),
   });
@@ -62,7 +63,7 @@ function nodeProto(node: OnnxNode): onnx.INodeProto {
 }
 
 function attributeProto(name: string, attribute: OnnxAttribute, node: OnnxNode): onnx.IAttributeProto {
-  const where = `attribute '${name}' of node '${node.name}' (${node.opType})`;
+  const where = `attribute ${quote(name)} of node ${quote(node.name)} (${node.opType})`;
   switch (attribute.type) {
     case 'int':
       return { name, type: AttributeType.INT, i: integer(attribute.value, where) };
@@ -86,7 +87,7 @@ function attributeProto(name: string, attribute: OnnxAttribute, node: OnnxNode):
 }
 
 function tensorProto(tensor: OnnxTensor): onnx.ITensorProto {
-  const where = `tensor '${tensor.name}' [${tensor.shape.join(', ')}]`;
+  const where = `tensor ${quote(tensor.name)} ${quoteShape(tensor.shape)}`;
   const code = codeOf(tensor);
   const dims = tensor.shape.map((dim) => size(dim, where));
   const expected = byteLength(code, elementCount(dims));
@@ -97,8 +98,11 @@ function tensorProto(tensor: OnnxTensor): onnx.ITensorProto {
 }
 
 function valueInfoProto(value: OnnxValueInfo): onnx.IValueInfoProto {
-  if (value.container === 'other') throw unwritable(`value '${value.name}': its type was not carried when it was read`);
-  const tensorType = { elemType: codeOf(value), shape: shapeProto(value) };
+  if (value.container === 'other')
+    throw unwritable(`value ${quote(value.name)}: its type was not carried when it was read`);
+  const code = codeOf(value);
+  if (code === 0) return { name: value.name };
+  const tensorType = { elemType: code, shape: shapeProto(value) };
   const type = value.container === 'sequence' ? { sequenceType: { elemType: { tensorType } } } : { tensorType };
   return { name: value.name, type };
 }
@@ -108,7 +112,9 @@ function shapeProto(value: OnnxValueInfo): onnx.ITensorShapeProto | undefined {
   return {
     dim: value.shape.map((dim) => {
       if (dim === null) return {};
-      return typeof dim === 'string' ? { dimParam: dim } : { dimValue: size(dim, `shape of value '${value.name}'`) };
+      return typeof dim === 'string'
+        ? { dimParam: dim }
+        : { dimValue: size(dim, `shape of value ${quote(value.name)}`) };
     }),
   };
 }

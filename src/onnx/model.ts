@@ -53,7 +53,7 @@ export interface OnnxValueInfo {
   readonly name: string;
   readonly dtype: OnnxElementType;
   readonly shape: readonly (number | string | null)[] | null;
-  /** The code in ONNX's TensorProto.DataType; needed where `dtype` is 'other'. */
+  /** The code in ONNX's TensorProto.DataType; needed where `dtype` is 'other'. 0: the file gives no type. */
   readonly elementType?: number;
   /** Absent for a tensor. 'sequence': the value is a sequence of such tensors. 'other': a map, an optional, …; not carried. */
   readonly container?: 'sequence' | 'other';

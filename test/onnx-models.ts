@@ -1,5 +1,5 @@
 /** A small model that uses each part of the format, for tests. */
-import type { OnnxModel, OnnxNode, OnnxTensor } from './model.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from '../src/onnx/model.js';
 
 /** y = Conv(pad(x)) → Relu, plus a constant of rank 0 and an empty one. */
 export function exampleModel(): OnnxModel {
