@@ -3,9 +3,9 @@
  * what these types do not hold is refused or named in the result. Whether a model that could be read also makes sense is
  * checkModel's matter.
  */
-import { decodeTensor } from './decodeTensor.js';
-import type { ReadExternal } from './decodeTensor.js';
-import { dtypeOf } from './elementTypes.js';
+import { decodeTensor } from './decode-tensor.js';
+import type { ReadExternal } from './decode-tensor.js';
+import { dtypeOf } from './element-types.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.js';
 import { quote } from './quote.js';
 import { Message, utf8 } from './wire.js';

@@ -3,7 +3,7 @@ import onnxProto from 'onnx-proto';
 import type { onnx } from 'onnx-proto';
 import { UsageError } from '../errors.js';
 import { elementCount } from '../files/tensor.js';
-import { byteLength, codeOf } from './elementTypes.js';
+import { byteLength, codeOf } from './element-types.js';
 import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.js';
 import { quote, quoteShape } from './quote.js';
 

@@ -7,7 +7,7 @@ import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
-import type { ExternalReference, ReadExternal } from './decodeTensor.js';
+import type { ExternalReference, ReadExternal } from './decode-tensor.js';
 import { quote } from './quote.js';
 
 /** Larger buffers do not exist in Node 20. */

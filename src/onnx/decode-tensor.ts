@@ -1,6 +1,6 @@
 /** Reading a tensor of an ONNX file, wherever the file keeps its data. */
-import { byteLength, dtypeOf, elementTypeOf } from './elementTypes.js';
-import type { ElementType } from './elementTypes.js';
+import { byteLength, dtypeOf, elementTypeOf } from './element-types.js';
+import type { ElementType } from './element-types.js';
 import type { OnnxTensor } from './model.js';
 import { quote, quoteShape } from './quote.js';
 import type { Message } from './wire.js';
