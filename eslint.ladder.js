@@ -11,6 +11,7 @@ import tseslint from 'typescript-eslint';
 export const LADDER = [
   'errors',
   'random',
+  'version',
   'files',
   'recipe',
   'onnx',

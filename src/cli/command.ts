@@ -1,0 +1,16 @@
+/** How a command is added to the program: each file in commands/ exports one function that does so. */
+import type { Command } from 'commander';
+import type { Streams } from './output.js';
+
+/** Adds one command. Its action writes to `streams` and throws what goes wrong. */
+export type AddCommand = (program: Command, streams: Streams) => void;
+
+/** The options that all commands have. */
+export interface CommonOptions {
+  readonly json?: true;
+}
+
+/** A new command with the common options. @param usage its name and arguments, as in `check <recipe>` */
+export function newCommand(program: Command, usage: string, description: string): Command {
+  return program.command(usage).description(description).option('--json', 'write one JSON document on stdout');
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Command } from 'commander';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { hpff, Capture } from '../../test/cli.js';
+import { RunError } from '../errors.js';
+import { recipeJsonSchema } from '../recipe/index.js';
+import { newCommand } from './command.js';
+import { reportError } from './report-error.js';
+
+const recipe = path.join(import.meta.dirname, '../../graphs/digits-hpff.json');
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'hpff-cli-'));
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
+async function file(name: string, text: string): Promise<string> {
+  const at = path.join(folder, name);
+  await writeFile(at, text);
+  return at;
+}
+
+test('check says that a recipe is valid', async () => {
+  const { code, stdout, stderr } = await hpff('check', recipe);
+  expect(stdout).toMatch(/^digits-hpff: valid\nhash [0-9a-f]{64}\n$/);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+test('check --json writes one document; warnings stand in it and on stderr', async () => {
+  const text = (await readFile(recipe, 'utf8')).replace('"modules": 4', '"modules": 2');
+  const { code, stdout, stderr } = await hpff('check', '--json', await file('two.json', text));
+  expect(code).toBe(0);
+  const warning = expect.stringContaining('plain back-propagation') as string;
+  expect(JSON.parse(stdout)).toMatchObject({
+    name: 'digits-hpff',
+    warnings: [warning],
+    recipe: { split: { modules: 2 } },
+  });
+  expect(stderr).toMatch(/^hpff: warning: local\.hierarchy: .*\n$/);
+});
+
+test('schema prints the JSON Schema, indented or on one line', async () => {
+  const plain = await hpff('schema');
+  const json = await hpff('schema', '--json');
+  expect(JSON.parse(plain.stdout)).toEqual(recipeJsonSchema());
+  expect(JSON.parse(json.stdout)).toEqual(recipeJsonSchema());
+  expect(json.stdout.trimEnd()).not.toContain('\n');
+});
+
+test.each<[string[], string]>([
+  [[], 'hpff: USAGE: missing command, allowed: check, schema, help (see hpff --help)'],
+  [['chekc'], "hpff: USAGE: unknown command 'chekc' (Did you mean check?)"],
+  [['help', 'chekc'], 'hpff: USAGE: help: found "chekc", allowed: check, schema, help'],
+  [['check'], "hpff: USAGE: missing required argument 'recipe'"],
+  [['check', 'a', 'b'], 'hpff: USAGE: too many arguments'],
+  [['check', recipe, '--jsn'], "hpff: USAGE: unknown option '--jsn' (Did you mean --json?)"],
+  [['--jsn'], "hpff: USAGE: unknown option '--jsn'"],
+  [['--json', 'check', recipe], "hpff: USAGE: unknown option '--json'"],
+  [['check', path.join(recipe, 'x')], 'hpff: FILE_UNREADABLE: '],
+  [['check', 'no\nsuch'], 'hpff: FILE_MISSING: no\\u{a}such: '],
+])('%j is refused with exit code 2 and one line', async (args, line) => {
+  const { code, stdout, stderr } = await hpff(...args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^[^\n]+\n$/);
+  expect(stderr.slice(0, line.length)).toBe(line);
+});
+
+test('a bad recipe is refused with exit code 2, one line, and nothing on stdout, with --json too', async () => {
+  const at = await file('bad.json', (await readFile(recipe, 'utf8')).replace('"batch": 32', '"batch": 0'));
+  for (const args of [[at], [at, '--json']]) {
+    expect(await hpff('check', ...args)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `hpff: RECIPE_INVALID: ${at}: data.batch: found 0, allowed: an integer from 1 to 65536\n`,
+    });
+  }
+});
+
+test.each([[['--help']], [['help']], [['check', '--help']], [['schema', '-h']], [['help', 'check']]])(
+  '%j prints help on stdout',
+  async (args) => {
+    const { code, stdout, stderr } = await hpff(...args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^Usage: hpff/);
+  },
+);
+
+test('--version prints the version of the package', async () => {
+  const { version } = JSON.parse(await readFile(path.join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+    version: string;
+  };
+  expect(await hpff('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+});
+
+test('every command has the common options', () => {
+  const command = newCommand(new Command(), 'x <y>', 'does x');
+  expect(command.options.map((option) => option.long)).toEqual(['--json']);
+});
+
+test.each<[unknown, number, string]>([
+  [new RunError('DIVERGED', 'loss is NaN'), 1, 'hpff: DIVERGED: loss is NaN\n'],
+  [new TypeError('x is\nnot a function'), 1, 'hpff: internal error: x is\\u{a}not a function\n'],
+  ['text', 1, 'hpff: internal error: text\n'],
+  [
+    Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' }),
+    1,
+    'hpff: SYSTEM: EIO: i/o error, read\n',
+  ],
+])('reports %s with exit code %i', (error, code, text) => {
+  const stderr = new Capture();
+  expect(reportError(error, stderr)).toBe(code);
+  expect(stderr.text).toBe(text);
+});
+
+test('HPFF_DEBUG=1 adds the stack', () => {
+  vi.stubEnv('HPFF_DEBUG', '1');
+  const stderr = new Capture();
+  reportError(new TypeError('oh'), stderr);
+  expect(stderr.text).toMatch(/^hpff: internal error: oh\nTypeError: oh\n +at /);
+});

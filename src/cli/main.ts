@@ -1,0 +1,70 @@
+/** The command line: builds the program from its commands, runs it, and turns its end into an exit code. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { InputError } from '../errors.js';
+import type { AddCommand } from './command.js';
+import { addCheck } from './commands/check.js';
+import { addHelp } from './commands/help.js';
+import { addSchema } from './commands/schema.js';
+import type { Sink, Streams } from './output.js';
+import { reportError } from './report-error.js';
+
+/** In the order of the help. */
+const COMMANDS: readonly AddCommand[] = [addCheck, addSchema, addHelp];
+
+/**
+ * Runs one command.
+ * @param args the command line after `hpff`
+ * @returns the exit code; errors have been reported on stderr
+ */
+export async function run(args: readonly string[], streams: Streams): Promise<number> {
+  const program = buildProgram(streams);
+  try {
+    if (args.length === 0) throw noCommand(program);
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    return reportError(error, streams.stderr);
+  }
+}
+
+/** Runs the command that this process was started for. */
+export async function main(): Promise<void> {
+  exitOnBrokenOutput(process.stdout, process.stderr);
+  process.stderr.on('error', () => process.exit(1));
+  process.on('uncaughtException', (error) => process.exit(reportError(error, process.stderr)));
+  // Not process.exit: what is still on its way to a pipe would be lost.
+  process.exitCode = await run(process.argv.slice(2), process);
+}
+
+function buildProgram(streams: Streams): Command {
+  const program = new Command('hpff')
+    .description('Train neural networks module by module, on ONNX Runtime.')
+    .version(packageVersion())
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text),
+      outputError: () => {}, // reportError prints it
+      getOutHelpWidth: () => streams.stdout.columns ?? 100,
+    });
+  for (const add of COMMANDS) add(program, streams);
+  return program;
+}
+
+function noCommand(program: Command): InputError {
+  const names = program.commands.map((command) => command.name());
+  return new InputError('USAGE', `missing command, allowed: ${names.join(', ')} (see hpff --help)`);
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A reader that has seen enough (`hpff … | head`) ends the process quietly; any other failure is reported. */
+function exitOnBrokenOutput(stdout: Sink, stderr: Sink): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : reportError(error, stderr));
+  });
+}

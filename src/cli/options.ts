@@ -1,0 +1,35 @@
+/** Options that several commands share, read strictly: a whole value of the right kind within its bounds, or a refusal. */
+import { Option } from 'commander';
+import { InputError } from '../errors.js';
+import { quoted } from '../files/printable.js';
+
+export const epochsOption = () =>
+  integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);
+export const stepsOption = () => integerOption('--steps <n>', 'optimizer steps', 1, Number.MAX_SAFE_INTEGER);
+export const batchOption = () =>
+  integerOption('--batch <n>', 'images per step, instead of what the recipe says', 1, 65536);
+export const threadsOption = () =>
+  integerOption('--threads <n>', 'threads to compute with (default: all cores)', 1, 1024);
+export const delayOption = () =>
+  integerOption('--delay <d>', 'steps that updates may lag (schedule async)', 0, 1_000_000);
+export const seedOption = () => integerOption('--seed <n>', 'seed, instead of what the recipe says', 0, 2 ** 32 - 1);
+
+/** An option whose value is an integer in decimal digits from `min` to `max`. Anything else: InputError `USAGE`. */
+export function integerOption(flags: string, description: string, min: number, max: number): Option {
+  const option = new Option(flags, description);
+  return option.argParser((text: string) => {
+    const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    const allowed = max === Number.MAX_SAFE_INTEGER ? `an integer ≥ ${min}` : `an integer from ${min} to ${max}`;
+    throw new InputError('USAGE', `${option.long}: found ${quoted(text, 60)}, allowed: ${allowed}`);
+  });
+}
+
+/** An option whose value is one of `values`. Anything else: InputError `USAGE`. */
+export function choiceOption(flags: string, description: string, values: readonly string[]): Option {
+  const option = new Option(flags, `${description}: ${values.join(', ')}`);
+  return option.argParser((text: string) => {
+    if (values.includes(text)) return text;
+    throw new InputError('USAGE', `${option.long}: found ${quoted(text, 60)}, allowed: ${values.join(', ')}`);
+  });
+}
