@@ -18,6 +18,8 @@ export type LoweringFor<Ops> = { readonly [O in keyof Ops & OpName]: LoweringRul
 export interface Lowering {
   readonly name: string;
   readonly irVersion: number;
+  /** Versions of ONNX Runtime that can run its graphs, e.g. `>=1.20`. */
+  readonly onnxRuntime: string;
   readonly opsets: Readonly<Record<string, number>>;
   readonly rules: { readonly [O in OpName]: LoweringRule<O> };
 }

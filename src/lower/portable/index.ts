@@ -12,6 +12,7 @@ import { reduceLowering } from './reduce.js';
 export const portable: Lowering = {
   name: 'portable',
   irVersion: 8,
+  onnxRuntime: '>=1.20',
   opsets: { '': 17 },
   rules: {
     ...elementwiseLowering,

@@ -1,0 +1,3 @@
+/** The graphs of a training step and the folder they are kept in. */
+export { buildGraphs, type GraphOptions, type GraphSet } from './graphs.js';
+export type * from './manifest.js';

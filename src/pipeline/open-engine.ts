@@ -1,0 +1,72 @@
+/** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
+import { buildGraphs, type Manifest } from '../artifacts/index.js';
+import { InputError } from '../errors.js';
+import { selectLowering } from '../lower/index.js';
+import type { Recipe } from '../recipe/types.js';
+import { createNativeRuntime } from '../runtime/native/index.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { StepEngine } from './step-engine.js';
+
+export const scheduleNames = ['fused', 'sync'] as const;
+
+export type ScheduleName = (typeof scheduleNames)[number];
+
+export interface EngineOptions {
+  /** Default `sync`. */
+  readonly schedule?: string;
+  /** Default `auto`. */
+  readonly lowering?: string;
+  /** Default `cpu`. */
+  readonly device?: string;
+  /** Threads of ONNX Runtime; default: all cores. */
+  readonly threads?: number;
+  /** Images per step; default: the recipe's. */
+  readonly batch?: number;
+  /** Also compute gradients as outputs, for `stepWithGradients`. */
+  readonly gradients?: boolean;
+}
+
+export interface OpenEngine {
+  readonly engine: StepEngine;
+  readonly manifest: Manifest;
+  readonly runtime: Runtime;
+  /** Releases sessions, tensors and the runtime. */
+  dispose(): void;
+}
+
+/** @throws InputError for a schedule, lowering or device that does not exist, or a recipe whose split does not fit */
+export async function openEngine(recipe: Recipe, options: EngineOptions = {}): Promise<OpenEngine> {
+  const schedule = selectSchedule(options.schedule ?? 'sync');
+  const lowering = selectLowering(options.lowering ?? 'auto');
+  checkDevice(options.device ?? 'cpu');
+  const graphs = buildGraphs(recipe, {
+    lowering,
+    schedules: [schedule],
+    gradients: options.gradients ?? false,
+    ...(options.batch === undefined ? {} : { batch: options.batch }),
+  });
+  const runtime = await createNativeRuntime(options.threads === undefined ? {} : { threads: options.threads });
+  try {
+    const engine = await StepEngine.create(runtime, graphs, { schedule });
+    const dispose = (): void => {
+      engine.dispose();
+      runtime.dispose();
+    };
+    return { engine, manifest: graphs.manifest, runtime, dispose };
+  } catch (error) {
+    runtime.dispose();
+    throw error;
+  }
+}
+
+function selectSchedule(name: string): ScheduleName {
+  const known = scheduleNames.find((schedule) => schedule === name);
+  if (!known) {
+    throw new InputError('SCHEDULE_UNKNOWN', `--schedule: found '${name}', allowed: ${scheduleNames.join(', ')}`);
+  }
+  return known;
+}
+
+function checkDevice(name: string): void {
+  if (name !== 'cpu') throw new InputError('DEVICE_UNKNOWN', `--device: found '${name}', allowed: cpu`);
+}

@@ -1,0 +1,235 @@
+/**
+ * Runs training steps from a set of graphs, one task after another: the schedules `fused` (one graph) and `sync` (one set of
+ * graphs per module, all modules on the same batch).
+ *
+ * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells. Parameters and
+ * optimizer state are updated in place where the graph proves it safe, and replaced otherwise.
+ */
+import type { GraphEntry, GraphSet, Manifest, OutputPort } from '../artifacts/index.js';
+import type { Batch } from '../data/dataset.js';
+import { RunError, UsageError } from '../errors.js';
+import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import type { Optimizer, StepScalar } from '../nn/index.js';
+import { createOptimizer } from '../nn/index.js';
+import { encodeModel } from '../onnx/encode.js';
+import type { DeviceTensor, Runtime, Session } from '../runtime/runtime.js';
+import type { StepReport, TrainEngine } from './engine.js';
+
+/** A graph with its session and what dies after it. */
+interface LoadedTask {
+  readonly entry: GraphEntry;
+  readonly session: Session;
+  /** Values between tasks that no later task reads. */
+  readonly lastUses: readonly string[];
+}
+
+export interface StepEngineOptions {
+  readonly schedule: 'fused' | 'sync';
+}
+
+export class StepEngine implements TrainEngine {
+  /** Parameters, statistics and optimizer state. */
+  private readonly state = new Map<string, DeviceTensor>();
+  private readonly optimizer: Optimizer;
+
+  private constructor(
+    private readonly runtime: Runtime,
+    private readonly manifest: Manifest,
+    private readonly tasks: readonly LoadedTask[],
+    private readonly evaluation: LoadedTask,
+  ) {
+    this.optimizer = createOptimizer(manifest.recipe.optimizer);
+  }
+
+  /** Loads the graphs. The weights are undefined until `load`. */
+  static async create(runtime: Runtime, graphs: GraphSet, options: StepEngineOptions): Promise<StepEngine> {
+    const entries = graphs.manifest.graphs;
+    const chosen = entries.filter(({ phase }) =>
+      options.schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
+    );
+    const evalEntry = entries.find(({ phase }) => phase === 'eval');
+    if (chosen.length === 0 || !evalEntry) {
+      throw new UsageError('ENGINE_NO_GRAPHS', `the graphs given do not serve the schedule '${options.schedule}'`);
+    }
+    const load = async (entry: GraphEntry, lastUses: readonly string[]): Promise<LoadedTask> => {
+      const model = encodeModel(graphs.models.get(entry.file)!);
+      return { entry, session: await runtime.createSession(model, { name: entry.file }), lastUses };
+    };
+    const loaded: LoadedTask[] = [];
+    try {
+      const deaths = lastUses(chosen);
+      for (const [i, entry] of chosen.entries()) loaded.push(await load(entry, deaths[i]!));
+      return new StepEngine(runtime, graphs.manifest, loaded, await load(evalEntry, []));
+    } catch (error) {
+      for (const { session } of loaded) session.dispose();
+      throw error;
+    }
+  }
+
+  load(weights: NamedTensors, optimizer?: NamedTensors): void {
+    const { parameters, states } = this.manifest;
+    for (const { name, shape } of parameters) this.place(name, required(weights, name, shape));
+    for (const { name, shape } of states) {
+      this.place(name, optimizer ? required(optimizer, name, shape) : float32(shape, new Float32Array(product(shape))));
+    }
+  }
+
+  readWeights(): NamedTensors {
+    return this.readAll(this.manifest.parameters);
+  }
+
+  readOptimizer(): NamedTensors {
+    return this.readAll(this.manifest.states);
+  }
+
+  async step(batch: Batch, learningRate: number, step: number): Promise<StepReport> {
+    return (await this.run(batch, learningRate, step, false)).report;
+  }
+
+  /** A step that also returns the gradient of every parameter; the graphs must have been built with them. */
+  async stepWithGradients(
+    batch: Batch,
+    learningRate: number,
+    step: number,
+  ): Promise<{ report: StepReport; gradients: NamedTensors }> {
+    return this.run(batch, learningRate, step, true);
+  }
+
+  async evaluate(image: Batch['image']): Promise<Float32Array> {
+    const { entry, session } = this.evaluation;
+    const input = this.runtime.upload(image);
+    try {
+      const feeds = new Map(entry.inputs.map(({ name }) => [name, name === 'image' ? input : this.state.get(name)!]));
+      const outputs = await session.run(feeds);
+      return takeFloats(outputs.get('logits')!);
+    } finally {
+      input.dispose();
+    }
+  }
+
+  dispose(): void {
+    for (const tensor of this.state.values()) tensor.dispose();
+    this.state.clear();
+    for (const { session } of [...this.tasks, this.evaluation]) session.dispose();
+  }
+
+  private async run(
+    batch: Batch,
+    learningRate: number,
+    step: number,
+    gradients: boolean,
+  ): Promise<{ report: StepReport; gradients: NamedTensors }> {
+    const values = this.upload(batch, this.optimizer.scalarValues(learningRate, step));
+    const losses = new Map<string, number>();
+    const found: NamedTensors = new Map();
+    try {
+      for (const task of this.tasks) {
+        await this.runTask(task, values, gradients, (port, tensor) => {
+          const host = tensor.read();
+          tensor.dispose();
+          if (port.meaning === 'loss') losses.set(port.name.slice('loss/'.length), Number(host.data[0]));
+          else found.set(port.name.slice('grad/'.length), host);
+        });
+      }
+    } finally {
+      for (const tensor of values.values()) tensor.dispose();
+    }
+    return { report: this.report(losses), gradients: found };
+  }
+
+  private upload(batch: Batch, scalars: ReadonlyMap<StepScalar, number>): Map<string, DeviceTensor> {
+    const expected = this.manifest.batch;
+    if (batch.image.shape[0] !== expected) {
+      throw new UsageError('ENGINE_BATCH', `batch has ${batch.image.shape[0]} images, the graphs take ${expected}`);
+    }
+    const values = new Map<string, DeviceTensor>();
+    values.set('image', this.runtime.upload(batch.image));
+    values.set('label', this.runtime.upload(batch.label));
+    for (const [name, value] of scalars) values.set(name, this.runtime.upload(float32([], [value])));
+    return values;
+  }
+
+  /** Runs one task on the values at hand and files its outputs. */
+  private async runTask(
+    { entry, session, lastUses }: LoadedTask,
+    values: Map<string, DeviceTensor>,
+    gradients: boolean,
+    report: (port: OutputPort, tensor: DeviceTensor) => void,
+  ): Promise<void> {
+    const feeds = new Map<string, DeviceTensor>();
+    for (const { name } of entry.inputs) {
+      const tensor = values.get(name) ?? this.state.get(name);
+      if (!tensor) throw new RunError('ENGINE_MISSING_VALUE', `${entry.file}: nothing has made its input '${name}'`);
+      feeds.set(name, tensor);
+    }
+    const into = new Map<string, DeviceTensor>();
+    for (const { name, updates, inPlace } of entry.outputs) {
+      if (updates !== undefined && inPlace) into.set(name, this.state.get(updates)!);
+    }
+    const wanted = entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
+    const outputs = await session.run(
+      feeds,
+      into,
+      wanted.map(({ name }) => name),
+    );
+    for (const port of wanted) {
+      const tensor = outputs.get(port.name)!;
+      if (port.updates !== undefined) this.replace(port.updates, tensor);
+      else if (port.meaning === 'loss' || port.meaning === 'gradient') report(port, tensor);
+      else values.set(port.name, tensor);
+    }
+    for (const name of lastUses) {
+      values.get(name)?.dispose();
+      values.delete(name);
+    }
+  }
+
+  private replace(name: string, tensor: DeviceTensor): void {
+    const old = this.state.get(name);
+    if (old === tensor) return;
+    this.state.set(name, tensor);
+    old?.dispose();
+  }
+
+  private place(name: string, tensor: HostTensor): void {
+    const known = this.state.get(name);
+    if (known) known.write(tensor);
+    else this.state.set(name, this.runtime.upload(tensor));
+  }
+
+  private report(losses: ReadonlyMap<string, number>): StepReport {
+    let total = 0;
+    for (const { name, weight } of this.manifest.losses) total += weight * losses.get(name)!;
+    return { losses, total };
+  }
+
+  private readAll(entries: readonly { readonly name: string }[]): NamedTensors {
+    return new Map(entries.map(({ name }) => [name, this.state.get(name)!.read()]));
+  }
+}
+
+/** For each graph, the values between graphs that it reads or makes and no later one reads. */
+function lastUses(entries: readonly GraphEntry[]): string[][] {
+  const last = new Map<string, number>();
+  const between = new Set(['feature', 'stash', 'cotangent', 'relay', 'logits', 'image', 'label']);
+  entries.forEach(({ inputs, outputs }, i) => {
+    for (const { name, meaning } of [...inputs, ...outputs]) if (between.has(meaning)) last.set(name, i);
+  });
+  const result: string[][] = entries.map(() => []);
+  for (const [name, i] of last) result[i]!.push(name);
+  return result;
+}
+
+function required(tensors: NamedTensors, name: string, shape: readonly number[]): HostTensor {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new UsageError('ENGINE_STATE', `state lacks '${name}' [${shape.join(', ')}]`);
+  return tensor;
+}
+
+function takeFloats(tensor: DeviceTensor): Float32Array {
+  const { data } = tensor.read();
+  tensor.dispose();
+  return data as Float32Array;
+}
+
+const product = (shape: readonly number[]): number => shape.reduce((total, dim) => total * dim, 1);
