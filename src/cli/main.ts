@@ -1,7 +1,7 @@
 /** The command line: builds the program from its commands, runs it, and turns its end into an exit code. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { InputError } from '../errors.js';
+import { version } from '../version.js';
 import type { AddCommand } from './command.js';
 import { addCheck } from './commands/check.js';
 import { addHelp } from './commands/help.js';
@@ -40,13 +40,13 @@ export async function main(): Promise<void> {
 function buildProgram(streams: Streams): Command {
   const program = new Command('hpff')
     .description('Train neural networks module by module, on ONNX Runtime.')
-    .version(packageVersion())
+    .version(version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
       outputError: () => {}, // reportError prints it
-      getOutHelpWidth: () => streams.stdout.columns ?? 100,
+      getOutHelpWidth: () => streams.stdout.columns || 100,
     });
   for (const add of COMMANDS) add(program, streams);
   return program;
@@ -55,11 +55,6 @@ function buildProgram(streams: Streams): Command {
 function noCommand(program: Command): InputError {
   const names = program.commands.map((command) => command.name());
   return new InputError('USAGE', `missing command, allowed: ${names.join(', ')} (see hpff --help)`);
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /** A reader that has seen enough (`hpff … | head`) ends the process quietly; any other failure is reported. */
