@@ -49,7 +49,7 @@ function bindFeeds(signature: Signature, feeds: ReadonlyMap<string, DeviceTensor
 }
 
 function bindTargets(
-  { session, outputs }: Signature,
+  { session, inputs, outputs }: Signature,
   into: ReadonlyMap<string, DeviceTensor>,
   wanted: readonly string[],
 ): (NativeTensor | undefined)[] {
@@ -57,6 +57,14 @@ function bindTargets(
   for (const name of names) if (!outputs.has(name)) throw unknownName(session, 'wanted output', name, outputs);
   if (names.size < wanted.length) {
     throw new UsageError('OUTPUT_TWICE', `session '${session}': an output is wanted twice in: ${list(wanted)}`);
+  }
+  for (const name of names) {
+    // ONNX Runtime would hand out the feed's own memory, and not write into a tensor that it was given.
+    if (!inputs.has(name)) continue;
+    throw new UsageError(
+      'OUTPUT_IS_INPUT',
+      `session '${session}': output '${name}' is an input of the graph; take the feed itself, or put an Identity between`,
+    );
   }
   for (const name of into.keys()) if (!names.has(name)) throw unknownName(session, 'output to write into', name, names);
   if (new Set(into.values()).size < into.size) {

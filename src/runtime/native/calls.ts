@@ -18,7 +18,7 @@ export class OrtFailure extends Error {
 /** Throws the failure that a status stands for, and releases it; null is success. */
 export function check(api: OrtFunctions, status: Pointer | null): void {
   if (status === null) return;
-  const failure = new OrtFailure(api.GetErrorCode(status), oneLine(api.GetErrorMessage(status)));
+  const failure = new OrtFailure(api.GetErrorCode(status), readable(api.GetErrorMessage(status)));
   api.ReleaseStatus(status);
   throw failure;
 }
@@ -37,23 +37,19 @@ export function obtain(api: OrtFunctions, call: (out: BigUint64Array) => Pointer
  * Runs `call` on one of libuv's threads.
  * @param memory what the call reads and fills; kept from the collector until it has returned
  */
-export function inBackground(
+export async function inBackground(
   api: OrtFunctions,
   memory: readonly NodeJS.ArrayBufferView[],
   call: (done: (error: Error | null, status: Pointer | null) => void) => void,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    call((error, status) => {
+  const status = await new Promise<Pointer | null>((resolve, reject) => {
+    call((error, result) => {
       void memory;
-      try {
-        if (error) throw error;
-        check(api, status);
-        resolve();
-      } catch (failure) {
-        reject(failure);
-      }
+      if (error) reject(error);
+      else resolve(result);
     });
   });
+  check(api, status);
 }
 
 /** A NUL-terminated string in native memory. */
@@ -75,6 +71,11 @@ export function cStrings(texts: readonly string[]): { memory: Buffer; addresses:
   return { memory, addresses };
 }
 
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
+/** A message of ONNX Runtime as one line, without the places in its sources that it names. */
+function readable(message: string): string {
+  return message
+    .replace(/\s+/g, ' ')
+    .replace(/\S+\.(?:cc|h):\d+ .*?\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : /g, '')
+    .replace(/\S+\.(?:cc|h):\d+ /g, '')
+    .trim();
 }

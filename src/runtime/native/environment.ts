@@ -44,7 +44,7 @@ export function leaseEnvironment({ api }: OrtLibrary, pool: PoolOptions): Enviro
     release: () => {
       if (--environment.leases > 0) return;
       current = undefined;
-      releaseEnvironment(api, environment.pointer);
+      api.ReleaseEnv(environment.pointer);
     },
   };
 }
@@ -82,12 +82,6 @@ function registerArena(api: OrtFunctions, environment: Pointer): void {
   } finally {
     api.ReleaseArenaCfg(configuration);
   }
-}
-
-function releaseEnvironment(api: OrtFunctions, environment: Pointer): void {
-  // Other code in the process may hold the same environment: take our arena out, so that a later runtime can put its own in.
-  check(api, api.UnregisterAllocator(environment, cpuMemory(api)));
-  api.ReleaseEnv(environment);
 }
 
 const ARENA_ALLOCATOR = 1;

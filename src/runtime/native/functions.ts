@@ -65,7 +65,6 @@ export const FUNCTIONS = {
   ReleaseArenaCfg: fn(157, 0, 'void', ['handle']),
   // (env, memory info, arena configuration)
   CreateAndRegisterAllocator: fn(144, 0, 'status', ['handle', 'handle', 'handle']),
-  UnregisterAllocator: fn(177, 0, 'status', ['handle', 'handle']),
   // (allocator type, memory type, out info)
   CreateCpuMemoryInfo: fn(69, 0, 'status', ['int', 'int', 'bytes']),
   GetAllocatorWithDefaultOptions: fn(78, 0, 'status', ['bytes']),
@@ -91,6 +90,8 @@ export const FUNCTIONS = {
   SessionGetOutputName: fn(37, 0, 'status', ['handle', 'size', 'handle', 'bytes']),
   // (session, run options, input names, inputs, input count, output names, output count, outputs)
   Run: fn(9, 0, 'status', ['handle', 'handle', 'bytes', 'bytes', 'size', 'bytes', 'size', 'bytes']),
+  CreateRunOptions: fn(39, 0, 'status', ['bytes']),
+  RunOptionsSetTerminate: fn(46, 0, 'status', ['handle']),
   ReleaseSession: fn(95, 0, 'void', ['handle']),
 
   // (allocator, dimensions, rank, element type, out value)

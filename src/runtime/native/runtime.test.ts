@@ -1,25 +1,151 @@
-import { describe, expect, it } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UsageError } from '../../errors.js';
 import { float32 } from '../../files/tensor.js';
-import { createNativeRuntime } from './runtime.js';
-import { smallModel } from './testing.js';
+import type { Runtime } from '../runtime.js';
+import { availableProviders, createNativeRuntime, type NativeRuntimeOptions } from './runtime.js';
+import { deepModel, feedsOfDeepModel, smallModel } from '../../../test/small-models.js';
 
-describe('native runtime', () => {
-  it('adds', async () => {
-    const runtime = await createNativeRuntime({ threads: 1 });
-    const session = await runtime.createSession(
-      smallModel({ inputs: { a: ['N'], b: ['N'] }, outputs: { y: ['N'] }, nodes: [['Add', ['a', 'b'], ['y']]] }),
-      { name: 'add' },
+const negate = smallModel({ inputs: { x: ['N'] }, outputs: { y: ['N'] }, nodes: [['Neg', ['x'], ['y']]] });
+
+/** Negates 1, 2 on a runtime of its own. */
+async function negateOnce(options: NativeRuntimeOptions): Promise<number[]> {
+  using runtime = await createNativeRuntime(options);
+  using session = await runtime.createSession(negate, { name: 'negate' });
+  using x = runtime.upload(float32([2], [1, 2]));
+  using y = (await session.run(new Map([['x', x]]))).get('y')!;
+  return [...(y.read().data as Float32Array)];
+}
+
+describe('createNativeRuntime', () => {
+  it('says what it runs on', async () => {
+    using runtime = await createNativeRuntime({ threads: 2 });
+    expect(runtime).toMatchObject({ device: 'cpu', threads: 2 });
+    expect(runtime.version).toMatch(/^1\.30\.\d+$/);
+    expect(availableProviders()).toContain('CPUExecutionProvider');
+  });
+
+  it.each([0, -1, 1.5, NaN, 1e6])('refuses %d threads', async (threads) => {
+    await expect(createNativeRuntime({ threads })).rejects.toThrow(
+      new UsageError('RUNTIME_THREADS', `runtime: threads is ${threads}; allowed: 1 to 1024`),
     );
-    const a = runtime.upload(float32([3], [1, 2, 3]));
-    const b = runtime.upload(float32([3], [10, 20, 30]));
-    const out = await session.run(
-      new Map([
-        ['a', a],
-        ['b', b],
-      ]),
+  });
+
+  it('can be had again and again, with other threads each time', async () => {
+    for (let round = 0; round < 12; round++) {
+      expect(await negateOnce({ threads: 1 + (round % 3), spinning: round % 2 === 0 })).toEqual([-1, -2]);
+    }
+  });
+
+  it('gives a runtime its threads beside a living one that has others', async () => {
+    using first = await createNativeRuntime({ threads: 1 });
+    using second = await createNativeRuntime({ threads: 2 });
+    using third = await createNativeRuntime({ threads: 1 });
+    expect([first, second, third].map((runtime) => runtime.sharedPool)).toEqual([true, false, true]);
+    expect(await negateOnce({ threads: 2 })).toEqual([-1, -2]);
+  });
+
+  it('runs with a memory pattern', async () => {
+    expect(await negateOnce({ memoryPattern: true })).toEqual([-1, -2]);
+  });
+});
+
+describe('disposal', () => {
+  let runtime: Runtime;
+  beforeEach(async () => void (runtime = await createNativeRuntime({ threads: 1 })));
+  afterEach(() => runtime.dispose());
+
+  it('of a runtime is refused while sessions or tensors are alive', async () => {
+    const session = await runtime.createSession(negate, { name: 'negate' });
+    const tensors = [runtime.allocate('bool', [1]), runtime.allocate('bool', [1])];
+    expect(() => runtime.dispose()).toThrow(
+      new UsageError(
+        'RUNTIME_IN_USE',
+        'runtime cannot be disposed: 1 sessions and 2 tensors are still alive; dispose them first',
+      ),
     );
-    const y = out.get('y')!;
-    expect(y.read()).toEqual(float32([3], [11, 22, 33]));
-    for (const d of [y, a, b, session, runtime]) d.dispose();
+    for (const owned of [session, ...tensors]) owned.dispose();
+  });
+
+  it('of a runtime is refused while a session loads', async () => {
+    const loading = runtime.createSession(negate, { name: 'negate' });
+    expect(() => runtime.dispose()).toThrow(/1 sessions/);
+    (await loading).dispose();
+  });
+
+  it('twice is harmless; use afterwards is an error that names the thing', async () => {
+    const session = await runtime.createSession(negate, { name: 'negate' });
+    const tensor = runtime.upload(float32([2], [1, 2]));
+    const feeds = new Map([['x', tensor]]);
+    tensor.dispose();
+    tensor.dispose();
+    expect(tensor.disposed).toBe(true);
+    const used = 'was used after it was disposed';
+    expect(() => tensor.read()).toThrow(new UsageError('RUNTIME_DISPOSED', `tensor float32 [2] ${used}`));
+    expect(() => tensor.write(float32([2], [1, 2]))).toThrow(`tensor float32 [2] ${used}`);
+    await expect(session.run(feeds)).rejects.toThrow(`session 'negate': feed 'x' ${used}`);
+    session.dispose();
+    session.dispose();
+    await expect(session.run(feeds)).rejects.toThrow(`session 'negate' ${used}`);
+    runtime.dispose();
+    runtime.dispose();
+    expect(() => runtime.allocate('bool', [1])).toThrow(`runtime ${used}`);
+    await expect(runtime.createSession(negate, { name: 'negate' })).rejects.toThrow(`runtime ${used}`);
+  });
+
+  it('during a run takes effect when the run ends', async () => {
+    const session = await runtime.createSession(deepModel(12), { name: 'deep' });
+    const feeds = feedsOfDeepModel(runtime, 8);
+    const running = session.run(feeds);
+    session.dispose();
+    for (const tensor of feeds.values()) tensor.dispose();
+    expect(() => runtime.dispose()).toThrow('1 sessions and 2 tensors are still alive');
+    const outputs = await running;
+    for (const tensor of outputs.values()) {
+      expect(tensor.read().data.every((element) => Number.isFinite(Number(element)))).toBe(true);
+      tensor.dispose();
+    }
+  });
+
+  it('that was forgotten is made up for when the owner is collected', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let i = 0; i < 10; i++) runtime.allocate('float32', [100]);
+    for (let i = 0; i < 50; i++) {
+      await delay(10);
+      collect();
+      try {
+        runtime.dispose();
+        break;
+      } catch {
+        // Not all of them are collected yet.
+      }
+    }
+    expect(() => runtime.dispose()).not.toThrow();
+  });
+});
+
+describe('memory', () => {
+  it('stays flat over thousands of runs', async () => {
+    using runtime = await createNativeRuntime({ threads: 1 });
+    using session = await runtime.createSession(negate, { name: 'negate' });
+    const host = float32([1 << 14], new Float32Array(1 << 14));
+    const rounds = async (count: number): Promise<number> => {
+      for (let i = 0; i < count; i++) {
+        using x = runtime.upload(host);
+        using y = (await session.run(new Map([['x', x]]))).get('y')!;
+        if (i % 10 === 0) y.read();
+        // A run that fails must let go of what it held, too.
+        using wrong = runtime.allocate('int32', [1 << 14]);
+        if (i % 10 === 0) await session.run(new Map([['x', wrong]])).catch(() => undefined);
+      }
+      return process.memoryUsage().rss;
+    };
+    const before = await rounds(300);
+    const after = await rounds(2000);
+    // One forgotten tensor a run would be 131 MB.
+    expect((after - before) / 1e6).toBeLessThan(50);
   });
 });

@@ -7,6 +7,7 @@ import { check, cStrings, inBackground, obtain, OrtFailure, readString } from '.
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
 import { background } from './queue.js';
+import { runOptions } from './run-options.js';
 import { adoptTensor } from './tensor.js';
 import type { TensorOwner } from './tensor.js';
 
@@ -99,6 +100,7 @@ export class NativeSession implements Session {
   async #execute(session: Pointer, { inputs, outputs, targets }: BoundRun): Promise<BigUint64Array> {
     const { api } = this.#owner;
     const names = this.#names;
+    const options = runOptions(api);
     const feeds = BigUint64Array.from(inputs, (tensor) => tensor.pointer);
     const wanted = BigUint64Array.from(outputs, (name) => names.outputs.get(name) as Pointer);
     const values = BigUint64Array.from(targets, (tensor) => tensor?.pointer ?? 0n);
@@ -106,7 +108,7 @@ export class NativeSession implements Session {
     try {
       await background.add(() =>
         inBackground(api, memory, (done) =>
-          api.Run.async(session, null, names.inputs, feeds, feeds.length, wanted, wanted.length, values, done),
+          api.Run.async(session, options, names.inputs, feeds, feeds.length, wanted, wanted.length, values, done),
         ),
       );
     } catch (cause) {

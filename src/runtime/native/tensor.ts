@@ -1,10 +1,10 @@
 /** Tensors in ONNX Runtime's CPU memory. */
 import koffi from 'koffi';
-import { UsageError } from '../../errors.js';
+import { RunError, UsageError } from '../../errors.js';
 import { elementCount } from '../../files/tensor.js';
 import type { DType, HostTensor, TypedArrays } from '../../files/tensor.js';
 import type { DeviceTensor } from '../runtime.js';
-import { obtain } from './calls.js';
+import { obtain, OrtFailure } from './calls.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
 
@@ -158,7 +158,10 @@ function busy(what: string, wish: string, why: string): UsageError {
   return new UsageError('TENSOR_BUSY', `${what} cannot be ${wish} now: ${why}; await that run first`);
 }
 
-/** A new tensor with unspecified elements. */
+/**
+ * A new tensor with unspecified elements.
+ * @throws UsageError for an unknown dtype or an impossible shape; RunError if there is not enough memory
+ */
 export function allocateTensor(
   owner: TensorOwner,
   allocator: Pointer,
@@ -169,8 +172,18 @@ export function allocateTensor(
   const { api } = owner;
   const dimensions = BigInt64Array.from(shape, BigInt);
   const { code } = ELEMENTS[dtype];
-  const address = obtain(api, (out) => api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, code, out));
-  return new NativeTensor(owner, address, dtype, [...shape]);
+  try {
+    const address = obtain(api, (out) => api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, code, out));
+    return new NativeTensor(owner, address, dtype, [...shape]);
+  } catch (cause) {
+    if (!(cause instanceof OrtFailure)) throw cause;
+    const bytes = elementCount(shape) * ELEMENTS[dtype].array.BYTES_PER_ELEMENT;
+    throw new RunError(
+      'OUT_OF_MEMORY',
+      `tensor ${describe(dtype, shape)}: ${bytes} bytes could not be allocated (${cause.message})`,
+      { cause },
+    );
+  }
 }
 
 const elementType = new Int32Array(1);
