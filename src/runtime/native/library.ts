@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
-import { InputError } from '../../errors.js';
+import { InputError, UsageError } from '../../errors.js';
 import { API_VERSION, FUNCTIONS, ORT_VERSION } from './functions.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 
@@ -99,7 +99,7 @@ function load(file: string): Loaded {
   if (!existsSync(file)) {
     throw new InputError('RUNTIME_LIBRARY_MISSING', `ONNX Runtime library ${file}: no such file`);
   }
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  provideStack();
   const { handle, base } = open(file);
   // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(void); }
   const versionString = functionAt(base, 1, 'str', []) as () => string;
@@ -119,6 +119,19 @@ function load(file: string): Loaded {
     );
   }
   return { handle, library: { path: file, version, api: bindFunctions(table) } };
+}
+
+function provideStack(): void {
+  if ((koffi.config().async_stack_size ?? 0) >= ASYNC_STACK_BYTES) return;
+  try {
+    koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  } catch (cause) {
+    throw new UsageError(
+      'RUNTIME_STACK',
+      'runtime: other code in this process has loaded a library through koffi, which fixes its settings; create the hpff runtime first',
+      { cause },
+    );
+  }
 }
 
 function open(file: string): { handle: LibraryHandle; base: Pointer } {
