@@ -1,4 +1,5 @@
 /** The graphs of a training step and the folder they are kept in. */
 export { checkWeights, type WeightCheck, type WeightSpec } from './check-weights.js';
+export { isArtifactFolder, readArtifacts, readManifest, type SealedManifest, writeArtifacts } from './folder.js';
 export { buildGraphs, type GraphOptions, type GraphSet } from './graphs.js';
 export type * from './manifest.js';

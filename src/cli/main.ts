@@ -3,14 +3,18 @@ import { Command } from 'commander';
 import { InputError } from '../errors.js';
 import { version } from '../version.js';
 import type { AddCommand } from './command.js';
+import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
 import { addHelp } from './commands/help.js';
+import { addInit } from './commands/init.js';
+import { addInspect } from './commands/inspect.js';
 import { addSchema } from './commands/schema.js';
+import { addStep } from './commands/step.js';
 import type { Sink, Streams } from './output.js';
 import { reportError } from './report-error.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly AddCommand[] = [addCheck, addSchema, addHelp];
+const COMMANDS: readonly AddCommand[] = [addCheck, addInspect, addInit, addBuild, addStep, addSchema, addHelp];
 
 /**
  * Runs one command.

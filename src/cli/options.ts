@@ -2,6 +2,8 @@
 import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
+import { loweringNames } from '../lower/index.js';
+import { scheduleNames } from '../pipeline/index.js';
 
 export const epochsOption = () =>
   integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);
@@ -33,3 +35,9 @@ export function choiceOption(flags: string, description: string, values: readonl
     throw new InputError('USAGE', `${option.long}: found ${quoted(text, 60)}, allowed: ${values.join(', ')}`);
   });
 }
+
+export const scheduleOption = () =>
+  choiceOption('--schedule <schedule>', 'one graph, or one set of graphs per module', scheduleNames).default('sync');
+export const loweringOption = () =>
+  choiceOption('--lowering <lowering>', 'how operators are written', loweringNames).default('auto');
+export const deviceOption = () => choiceOption('--device <device>', 'where to compute', ['cpu']).default('cpu');

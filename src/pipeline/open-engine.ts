@@ -31,7 +31,7 @@ export interface OpenEngine {
   readonly manifest: Manifest;
   readonly runtime: Runtime;
   /** Releases sessions, tensors and the runtime. */
-  dispose(): void;
+  readonly dispose: () => void;
 }
 
 /** @throws InputError for a schedule, lowering or device that does not exist, or a recipe whose split does not fit */

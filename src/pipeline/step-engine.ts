@@ -86,13 +86,18 @@ export class StepEngine implements TrainEngine {
     return (await this.run(batch, learningRate, step, false)).report;
   }
 
-  /** A step that also returns the gradient of every parameter; the graphs must have been built with them. */
+  /**
+   * A step that also returns the gradient of every parameter; the graphs must have been built with them.
+   *
+   * @param wanted false: return none after all, and compute none that the step does not need
+   */
   async stepWithGradients(
     batch: Batch,
     learningRate: number,
     step: number,
+    wanted = true,
   ): Promise<{ report: StepReport; gradients: NamedTensors }> {
-    return this.run(batch, learningRate, step, true);
+    return this.run(batch, learningRate, step, wanted);
   }
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {

@@ -1,0 +1,36 @@
+/** `hpff build RECIPE`: the artifact folder. */
+import { buildGraphs, writeArtifacts } from '../../artifacts/index.js';
+import { initialWeights } from '../../local/index.js';
+import { selectLowering } from '../../lower/index.js';
+import { readRecipe } from '../../recipe/index.js';
+import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
+import { batchOption, loweringOption } from '../options.js';
+import { Output } from '../output.js';
+
+interface BuildOptions extends CommonOptions {
+  readonly output: string;
+  readonly lowering: string;
+  readonly batch?: number;
+}
+
+export const addBuild: AddCommand = (program, streams) => {
+  newCommand(program, 'build <recipe>', 'write the ONNX graphs of a training step, with weights and a manifest')
+    .requiredOption('-o, --output <folder>', 'artifact folder to write; one that is there is replaced')
+    .addOption(loweringOption())
+    .addOption(batchOption())
+    .action(async (file: string, options: BuildOptions) => {
+      const output = new Output(streams, options.json ?? false);
+      const recipe = await readRecipe(file, output.warn);
+      const graphs = buildGraphs(recipe, {
+        lowering: selectLowering(options.lowering),
+        schedules: ['sync', 'fused'],
+        ...(options.batch === undefined ? {} : { batch: options.batch }),
+      });
+      const manifest = await writeArtifacts(options.output, graphs, initialWeights(recipe));
+      const { lowering, batch, modules } = manifest;
+      output.result(
+        { folder: options.output, lowering, batch, modules: modules.length, graphs: manifest.graphs.length },
+        `${options.output}: ${manifest.graphs.length} graphs for ${modules.length} modules, batch ${batch}, lowering ${lowering}`,
+      );
+    });
+};

@@ -1,0 +1,104 @@
+/** `hpff inspect RECIPE|DIR|RUN`: what each local module is and costs. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isArtifactFolder, readManifest } from '../../artifacts/index.js';
+import { InputError } from '../../errors.js';
+import { printable } from '../../files/printable.js';
+import { buildStep, type ModuleCost, moduleCosts } from '../../local/index.js';
+import { readRecipe, type Recipe } from '../../recipe/index.js';
+import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
+import { batchOption } from '../options.js';
+import { Output } from '../output.js';
+
+interface InspectOptions extends CommonOptions {
+  readonly batch?: number;
+}
+
+export const addInspect: AddCommand = (program, streams) => {
+  newCommand(program, 'inspect <path>', 'show the modules of a recipe, an artifact folder or a run')
+    .addOption(batchOption())
+    .action(async (path: string, options: InspectOptions) => {
+      const output = new Output(streams, options.json ?? false);
+      const { recipe, batch: built } = await readSubject(path, output.warn);
+      const batch = options.batch ?? built;
+      const modules = moduleCosts(buildStep(recipe, batch));
+      const total = (pick: (cost: ModuleCost) => number): number => modules.reduce((sum, cost) => sum + pick(cost), 0);
+      output.result(
+        {
+          name: recipe.name,
+          batch,
+          modules,
+          total: {
+            parameters: total((cost) => cost.parameters),
+            headParameters: total((cost) => cost.headParameters),
+            flops: total((cost) => cost.flops),
+            activationBytes: total((cost) => cost.activationBytes),
+          },
+        },
+        `${recipe.name}: ${modules.length} modules, batch ${batch}\n${table(modules)}\n${legend}`,
+      );
+    });
+};
+
+const legend =
+  'FLOPs of one step: convolutions and matrix products only, counted on the graph (a multiply-add is two).\n' +
+  'Kept: activations that the forward pass keeps for the backward passes, counted on the graph.';
+
+/** A recipe and the batch it is for, from a recipe file, an artifact folder or a run folder. */
+async function readSubject(path: string, warn: (line: string) => void): Promise<{ recipe: Recipe; batch: number }> {
+  if (!(await isFolder(path))) {
+    const recipe = await readRecipe(path, warn);
+    return { recipe, batch: recipe.data.batch };
+  }
+  if (await isArtifactFolder(path)) return readManifest(path);
+  const runRecipe = join(path, 'recipe.json');
+  if (!(await exists(runRecipe))) {
+    throw new InputError(
+      'INSPECT_FOLDER',
+      `${printable(path)}: found a folder without manifest.json and recipe.json, allowed: a recipe, an artifact folder or a run folder`,
+    );
+  }
+  const recipe = await readRecipe(runRecipe, warn);
+  return { recipe, batch: recipe.data.batch };
+}
+
+const isFolder = async (path: string): Promise<boolean> => (await stat(path).catch(() => null))?.isDirectory() ?? false;
+
+const exists = async (path: string): Promise<boolean> => (await stat(path).catch(() => null)) !== null;
+
+function table(modules: readonly ModuleCost[]): string {
+  const header = ['module', 'blocks', 'parameters', 'in heads', 'forward', 'step', 'kept', 'heads'];
+  const rows = modules.map((cost, index) => [
+    String(index),
+    span(cost.blocks),
+    String(cost.parameters),
+    String(cost.headParameters),
+    scaled(cost.forwardFlops, ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP'], 1000),
+    scaled(cost.flops, ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP'], 1000),
+    scaled(cost.activationBytes, ['B', 'KiB', 'MiB', 'GiB'], 1024),
+    cost.heads.join(', '),
+  ]);
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
+  return [header, ...rows]
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** First and last of a list of blocks. */
+function span(blocks: readonly string[]): string {
+  return blocks.length > 2 ? `${blocks[0]} … ${blocks.at(-1)}` : blocks.join(', ');
+}
+
+function scaled(value: number, units: readonly string[], base: number): string {
+  let unit = 0;
+  while (value >= base && unit < units.length - 1) {
+    value /= base;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+}

@@ -1,0 +1,45 @@
+/** `hpff step RECIPE`: optimizer steps on one batch, for debugging and comparing. */
+import { readSafetensors, writeSafetensors } from '../../files/safetensors.js';
+import { batchFrom, trainOnBatch } from '../../pipeline/index.js';
+import { readRecipe } from '../../recipe/index.js';
+import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
+import { deviceOption, loweringOption, scheduleOption, stepsOption, threadsOption } from '../options.js';
+import { Output } from '../output.js';
+
+interface StepOptions extends CommonOptions {
+  readonly weights: string;
+  readonly batch: string;
+  readonly output: string;
+  readonly steps?: number;
+  readonly schedule: string;
+  readonly lowering: string;
+  readonly device: string;
+  readonly threads?: number;
+}
+
+export const addStep: AddCommand = (program, streams) => {
+  newCommand(program, 'step <recipe>', 'run optimizer steps on one batch from given weights')
+    .requiredOption('--weights <file>', 'safetensors file with all parameters of the recipe')
+    .requiredOption('--batch <file>', 'safetensors file with image [N, C, H, W], normalised, and label [N]')
+    .requiredOption('-o, --output <file>', 'safetensors file to write: gradients, parameters and losses')
+    .addOption(stepsOption())
+    .addOption(scheduleOption())
+    .addOption(loweringOption())
+    .addOption(deviceOption())
+    .addOption(threadsOption())
+    .action(async (file: string, options: StepOptions) => {
+      const output = new Output(streams, options.json ?? false);
+      const recipe = await readRecipe(file, output.warn);
+      const weights = (await readSafetensors(options.weights)).tensors;
+      const batch = batchFrom((await readSafetensors(options.batch)).tensors, recipe, options.batch);
+      const { steps = 1, schedule, lowering, device, threads } = options;
+      const settings = { steps, schedule, lowering, device, ...(threads === undefined ? {} : { threads }) };
+      const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
+      await writeSafetensors(options.output, result);
+      const losses = [...(result.get('loss/total')!.data as Float32Array)];
+      output.result(
+        { file: options.output, steps, tensors: result.size, totalLoss: losses },
+        `${options.output}: ${result.size} tensors; total loss ${losses.map((loss) => loss.toFixed(6)).join(', ')}`,
+      );
+    });
+};
