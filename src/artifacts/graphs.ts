@@ -1,7 +1,7 @@
 /** From a recipe to ONNX models and their manifest. */
 import type { Value } from '../graph/index.js';
 import { buildStep, sectionOf, type StepGraph, type Task } from '../local/index.js';
-import { cut, type GraphSlice, lower, type Lowering, mayUpdateInPlace, type NamedValue } from '../lower/index.js';
+import { cut, type GraphSlice, InPlaceProof, lower, type Lowering, type NamedValue } from '../lower/index.js';
 import { createTrunk, inferenceGraph } from '../networks/index.js';
 import type { OnnxModel, OnnxValueInfo } from '../onnx/model.js';
 import type { Recipe } from '../recipe/types.js';
@@ -124,10 +124,11 @@ class StepNamer {
     });
     const inputs = model.graph.inputs.map(port);
     const present = new Set(inputs.map(({ name }) => name));
+    const proof = new InPlaceProof(model);
     const outputs = model.graph.outputs.map((info): OutputPort => {
       const updates = this.updatesByOutput.get(info.name);
       if (updates === undefined) return port(info);
-      return { ...port(info), updates, inPlace: present.has(updates) && mayUpdateInPlace(model, updates, info.name) };
+      return { ...port(info), updates, inPlace: present.has(updates) && proof.holds(updates, info.name) };
     });
     return { file: fileOf(task), module: task?.module ?? null, phase: task?.phase ?? 'step', inputs, outputs };
   }
@@ -175,7 +176,9 @@ class StepNamer {
   private addOutput(name: string, value: Value, meaning: Meaning): void {
     const { section } = value.producer!;
     this.meanings.set(name, meaning);
-    this.outputsBySection.set(section, [...(this.outputsBySection.get(section) ?? []), { name, value }]);
+    const known = this.outputsBySection.get(section);
+    if (known) known.push({ name, value });
+    else this.outputsBySection.set(section, [{ name, value }]);
   }
 }
 

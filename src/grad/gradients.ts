@@ -59,14 +59,31 @@ function accumulate(cotangents: Map<Value, Value>, value: Value, cotangent: Valu
 
 /** Nodes on a path from an input to a seed, last first, with which of their inputs lie on such a path. */
 function nodesBetween(inputs: readonly Value[], seeds: readonly Seed[]): { node: Node; wanted: boolean[] }[] {
-  const graph = seeds[0]!.output.graph;
   const dependent = new Set<Value>(inputs);
   const between: { node: Node; wanted: boolean[] }[] = [];
-  for (const node of graph.nodes) {
+  for (const node of nodesInRange(inputs, seeds)) {
     const wanted = node.inputs.map((input) => dependent.has(input));
     if (!wanted.some(Boolean)) continue;
     between.push({ node, wanted });
     for (const output of node.outputs) dependent.add(output);
   }
   return between.reverse();
+}
+
+/** Nodes made after the first input and before the last seed: identifiers grow, so no other can lie between them. */
+function nodesInRange(inputs: readonly Value[], seeds: readonly Seed[]): Node[] {
+  const { nodes } = seeds[0]!.output.graph;
+  const firstAbove = (id: number): number => {
+    let low = 0;
+    let high = nodes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (nodes[middle]!.id < id) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  const first = Math.min(...inputs.map(({ id }) => id));
+  const last = Math.max(...seeds.map(({ output }) => output.id));
+  return nodes.slice(firstAbove(first), firstAbove(last));
 }

@@ -2,5 +2,5 @@
 export { lower, type Lowering } from './lower.js';
 export { portable } from './portable/index.js';
 export { cut, type GraphSlice, type NamedValue } from './slice.js';
-export { mayUpdateInPlace } from './in-place.js';
+export { InPlaceProof } from './in-place.js';
 export { loweringNames, selectLowering } from './select.js';

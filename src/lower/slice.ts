@@ -41,11 +41,10 @@ export function cut(
       entering.set(value, value.source.kind === 'input' ? value.source.name : nameOf(value));
     }
   }
-  const [first] = outputs;
-  if (!first) throw new UsageError('SLICE_EMPTY', `slice ${name} has no outputs`);
+  if (outputs.length === 0) throw new UsageError('SLICE_EMPTY', `slice ${name} has no outputs`);
   return {
     name,
-    nodes: first.value.graph.nodes.filter((node) => nodes.has(node)),
+    nodes: [...nodes].sort((a, b) => a.id - b.id),
     inputs: [...entering].sort(([a], [b]) => a.id - b.id).map(([value, label]) => ({ name: label, value })),
     outputs,
   };

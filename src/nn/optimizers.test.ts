@@ -21,8 +21,8 @@ function run(config: OptimizerConfig): number[] {
     stateNames.map((name) => graph.input(name, 'float32', shape)),
     scalarInputs(graph),
   );
-  let parameter = Float64Array.from(start);
-  let states = stateNames.map(() => new Float64Array(start.length));
+  let parameter: Float64Array = Float64Array.from(start);
+  let states: Float64Array[] = stateNames.map(() => new Float64Array(start.length));
   rates.forEach((rate, i) => {
     const inputs = new Map<string, Float64Array>([
       ['p', parameter],
