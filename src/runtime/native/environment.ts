@@ -4,6 +4,9 @@
  * ONNX Runtime keeps a single environment per process and fixes its pool when it is created. Ours lives as long as some
  * runtime does; the next runtime makes a new one with the threads it asks for. A runtime that asks for other threads than a
  * living one has gets them too, but in a pool for each of its sessions.
+ *
+ * Denormal numbers are kept. ONNX Runtime can flush them on the threads of its pool, but not on libuv's, which call it and
+ * compute along: results would depend on which thread computed what.
  */
 import { UsageError } from '../../errors.js';
 import { check, obtain } from './calls.js';

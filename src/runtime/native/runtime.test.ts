@@ -127,6 +127,54 @@ describe('disposal', () => {
   });
 });
 
+describe('numbers', () => {
+  /** Does the same work on 1, 2 and 3 threads of the shared pool, one runtime after the other. */
+  async function onEachPool<T>(work: (runtime: Runtime) => Promise<T>): Promise<T[]> {
+    const results: T[] = [];
+    for (const threads of [1, 2, 3]) {
+      using runtime = await createNativeRuntime({ threads });
+      expect(runtime.sharedPool).toBe(true);
+      results.push(await work(runtime));
+    }
+    return results;
+  }
+
+  it('do not depend on the number of threads', async () => {
+    const [one, ...others] = await onEachPool(async (runtime) => {
+      using session = await runtime.createSession(deepModel(3), { name: 'deep' });
+      const feeds = feedsOfDeepModel(runtime, 8);
+      using y = (await session.run(feeds)).get('y')!;
+      for (const tensor of feeds.values()) tensor.dispose();
+      return new Uint8Array(y.read().data.buffer);
+    });
+    expect(new Set(one).size).toBeGreaterThan(1);
+    for (const other of others) expect(other).toEqual(one);
+  });
+
+  it('too small to be normal are kept, whichever thread computes them', async () => {
+    const model = smallModel({
+      inputs: { x: ['N'], k: [1] },
+      outputs: { y: ['N'] },
+      nodes: [['Mul', ['x', 'k'], ['y']]],
+    });
+    const tiny = float32([1 << 20], new Float32Array(1 << 20).fill(1e-30));
+    const product = Math.fround(Math.fround(1e-30) * Math.fround(1e-10));
+    await onEachPool(async (runtime) => {
+      using session = await runtime.createSession(model, { name: 'scale' });
+      using x = runtime.upload(tiny);
+      using k = runtime.upload(float32([1], [1e-10]));
+      const feeds = new Map([
+        ['x', x],
+        ['k', k],
+      ]);
+      for (let i = 0; i < 6; i++) {
+        using y = (await session.run(feeds)).get('y')!;
+        expect(y.read().data.every((element) => element === product)).toBe(true);
+      }
+    });
+  });
+});
+
 describe('memory', () => {
   it('stays flat over thousands of runs', async () => {
     using runtime = await createNativeRuntime({ threads: 1 });

@@ -16,9 +16,9 @@ import type { SessionOwner } from './session.js';
 import { allocateTensor, checkHostTensor } from './tensor.js';
 
 export interface NativeRuntimeOptions extends RuntimeOptions {
-  /** Whether idle threads of the pool wait by spinning. Good when one session runs at a time, bad when several overlap. */
+  /** Whether idle threads of the pool wait by spinning. Default false: it costs CPU time, and much more as soon as runs overlap. */
   readonly spinning?: boolean;
-  /** Whether sessions plan their memory ahead in one block. Faster on some graphs; the block is held beside the arena. */
+  /** Whether sessions plan their memory ahead in one block. Default false: the block is held beside the arena. */
   readonly memoryPattern?: boolean;
   /** ONNX Runtime's shared library. Default: the one inside the package onnxruntime-node. */
   readonly libraryPath?: string;

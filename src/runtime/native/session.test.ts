@@ -166,50 +166,6 @@ describe('a run', () => {
   });
 });
 
-describe('numbers', () => {
-  const threadCounts = [1, 2, 3];
-
-  async function onThreads<T>(threads: number, work: (runtime: Runtime) => Promise<T>): Promise<T> {
-    using own = await createNativeRuntime({ threads });
-    return await work(own);
-  }
-
-  it('do not depend on the number of threads', async () => {
-    const sums = threadCounts.map((threads) =>
-      onThreads(threads, async (own) => {
-        using session = await own.createSession(deepModel(3), { name: 'deep' });
-        const feeds = feedsOfDeepModel(own, 8);
-        using y = (await session.run(feeds)).get('y')!;
-        for (const tensor of feeds.values()) tensor.dispose();
-        return new Uint8Array(y.read().data.buffer);
-      }),
-    );
-    const [one, ...others] = await Promise.all(sums);
-    expect(new Set(one).size).toBeGreaterThan(1);
-    for (const other of others) expect(other).toEqual(one);
-  });
-
-  it('too small to be normal are kept, whichever thread computes them', async () => {
-    const count = 1 << 20;
-    const tiny = float32([count], new Float32Array(count).fill(1e-30));
-    for (const threads of threadCounts) {
-      await onThreads(threads, async (own) => {
-        using session = await own.createSession(
-          smallModel({ inputs: { x: ['N'], k: [1] }, outputs: { y: ['N'] }, nodes: [['Mul', ['x', 'k'], ['y']]] }),
-          { name: 'scale' },
-        );
-        using x = own.upload(tiny);
-        using k = own.upload(float32([1], [1e-10]));
-        const product = Math.fround(Math.fround(1e-30) * Math.fround(1e-10));
-        for (let i = 0; i < 6; i++) {
-          using y = (await session.run(new Map([['x', x], ['k', k]]))).get('y')!; // prettier-ignore
-          expect(y.read().data.every((element) => element === product)).toBe(true);
-        }
-      });
-    }
-  });
-});
-
 describe('the event loop', () => {
   it('turns while a run is in flight, and a short run overtakes a long one', async () => {
     const long = await load(deepModel(40), 'long');
