@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { OpName } from '../src/graph/index.js';
 import { cut, lower, portable } from '../src/lower/index.js';
+import { findProblems } from '../src/onnx/check.js';
 import { type BuiltCase, build, operatorCases } from './operators/index.js';
 import { expectClose } from './reference/compare.js';
 import { evaluate } from './reference/evaluate.js';
@@ -70,12 +71,13 @@ describe('the portable lowering', () => {
     await compare(build('ConvWeightGrad', { attributes: { ...geometry, kernel: [2, 3] }, inputs: [x!, y!] }, 1));
   });
 
-  it.each(Object.keys(operatorCases) as OpName[])('writes %s with operators of ai.onnx only', (op) => {
+  it.each(Object.keys(operatorCases) as OpName[])('writes %s as a valid model of ai.onnx operators only', (op) => {
     fc.assert(
       fc.property(operatorCases[op], (operatorCase) => {
-        const { opsets, graph } = modelOf(build(op, operatorCase as never, 0));
-        expect(Object.keys(opsets)).toEqual(['']);
-        for (const node of graph.nodes) expect(node.domain).toBe('');
+        const model = modelOf(build(op, operatorCase as never, 0));
+        expect(findProblems(model)).toEqual([]);
+        expect(Object.keys(model.opsets)).toEqual(['']);
+        for (const node of model.graph.nodes) expect(node.domain).toBe('');
       }),
       { numRuns: 5 },
     );

@@ -109,9 +109,9 @@ export class Graph {
       section: this.section,
     };
     types.forEach((type, index) =>
-      outputs.push(new Value(this, this.nextId++, type.dtype, type.shape, { kind: 'node', node: node as Node, index })),
+      outputs.push(new Value(this, this.nextId++, type.dtype, type.shape, { kind: 'node', node, index })),
     );
-    this.nodes.push(node as Node);
+    this.nodes.push(node);
     return outputs;
   }
 

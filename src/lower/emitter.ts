@@ -1,4 +1,5 @@
 /** Collects ONNX nodes and constants while a slice is lowered, and names them. */
+import { UsageError } from '../errors.js';
 import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../onnx/model.js';
 
 /** Attributes as plain JavaScript: integers become `int`, arrays `ints`, strings `string`; floats are marked with `f`. */
@@ -79,6 +80,8 @@ function toAttributes(attributes: Record<string, AttributeValue>): Record<string
       if (typeof value === 'number') return [name, { type: 'int', value }];
       if (typeof value === 'string') return [name, { type: 'string', value }];
       if ('f' in value) return [name, { type: 'float', value: value.f }];
+      // ONNX's checker cannot tell an empty list from a missing one and refuses it.
+      if (value.length === 0) throw new UsageError('LOWER_EMPTY_ATTRIBUTE', `attribute ${name} is an empty list`);
       return [name, { type: 'ints', value }];
     }),
   );

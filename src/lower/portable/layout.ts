@@ -18,6 +18,13 @@ export const layoutLowering: LoweringFor<LayoutOps> = {
     // 1 leaves a dimension known only at run time as it is.
     emit.op('Expand', [x!, emit.ints(shape.map((dim) => (typeof dim === 'number' ? dim : 1)))]),
   ],
+  // A reshape to the same shape, whose shape is only known once the sizes of the others are.
+  After: (emit, { inputs: [value] }, [x, ...others]) => {
+    const sizes = others.map((other) => emit.op('Size', [other]));
+    const total = sizes.reduce((sum, size) => emit.op('Add', [sum, size]));
+    const nothing = emit.op('Mul', [total, emit.ints([0], [])]);
+    return [emit.op('Reshape', [x!, emit.op('Add', [emit.ints(reshapeTarget(value!.shape)), nothing])])];
+  },
   OneHot: (emit, { attributes: { classes } }, [labels]) => [
     emit.op('OneHot', [labels!, emit.ints([classes]), emit.floats([0, 1])], { axis: 1 }),
   ],

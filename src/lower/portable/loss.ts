@@ -1,4 +1,5 @@
 /** Losses in standard ONNX, composed so that every device has the kernels. */
+import { staticDim, staticShape } from '../../graph/index.js';
 import type { LossOps } from '../../graph/ops/loss.js';
 import type { Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
@@ -10,27 +11,27 @@ export const lossLowering: LoweringFor<LossOps> = {
     const partition = emit.op('ReduceSum', [emit.op('Exp', [shifted]), emit.ints([1])], { keepdims: 0 });
     const picked = emit.op(
       'ReduceSum',
-      [emit.op('Mul', [shifted, oneHot(emit, labels!, logits!.shape[1] as number)]), emit.ints([1])],
+      [emit.op('Mul', [shifted, oneHot(emit, labels!, staticDim(logits!.shape, 1))]), emit.ints([1])],
       { keepdims: 0 },
     );
     return [emit.op('ReduceMean', [emit.op('Sub', [emit.op('Log', [partition]), picked])], { axes: [0], keepdims: 0 })];
   },
   SoftmaxCrossEntropyGrad: (emit, { inputs: [logits] }, [z, labels, cotangent]) => {
-    const [batch, classes] = logits!.shape as [number, number];
+    const [batch, classes] = staticShape(logits!.shape) as [number, number];
     const error = emit.op('Sub', [emit.op('Softmax', [z!], { axis: 1 }), oneHot(emit, labels!, classes)]);
     return [emit.op('Mul', [error, emit.op('Mul', [cotangent!, emit.floats([1 / batch], [])])])];
   },
   // mean of max(z, 0) - z·t + log(1 + e^-|z|)
-  BinaryCrossEntropy: (emit, { inputs: [logits] }, [z, targets]) => {
+  BinaryCrossEntropy: (emit, _node, [z, targets]) => {
     const tail = emit.op('Log', [
       emit.op('Add', [emit.op('Exp', [emit.op('Neg', [emit.op('Abs', [z!])])]), emit.floats([1], [])]),
     ]);
     const hinge = emit.op('Sub', [emit.op('Relu', [z!]), emit.op('Mul', [z!, targets!])]);
-    const axes = logits!.shape.map((_, axis) => axis);
-    return [emit.op('ReduceMean', [emit.op('Add', [hinge, tail])], { axes, keepdims: 0 })];
+    // Without axes it is the mean over all.
+    return [emit.op('ReduceMean', [emit.op('Add', [hinge, tail])], { keepdims: 0 })];
   },
   BinaryCrossEntropyGrad: (emit, { inputs: [logits] }, [z, targets, cotangent]) => {
-    const elements = (logits!.shape as number[]).reduce((product, dim) => product * dim, 1);
+    const elements = staticShape(logits!.shape).reduce((product, dim) => product * dim, 1);
     const error = emit.op('Sub', [emit.op('Sigmoid', [z!]), targets!]);
     return [emit.op('Mul', [error, emit.op('Mul', [cotangent!, emit.floats([1 / elements], [])])])];
   },

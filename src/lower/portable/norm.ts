@@ -1,4 +1,5 @@
 /** Batch normalisation from plain means, since the training mode of ONNX's own operator is missing on some devices. */
+import { staticDim } from '../../graph/index.js';
 import type { NormOps } from '../../graph/ops/norm.js';
 import { f, type Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
@@ -23,7 +24,7 @@ function centre(emit: Emitter, x: string, average: string, channels: number): st
 export const normLowering: LoweringFor<NormOps> = {
   BatchNormTrain: (emit, { inputs: [x], attributes: { epsilon } }, [input, gamma, beta]) => {
     const rank = x!.shape.length;
-    const channels = x!.shape[1] as number;
+    const channels = staticDim(x!.shape, 1);
     const average = mean(emit, input!, rank);
     // Two passes: E[x²] - mean² cancels where the mean is large.
     const centred = centre(emit, input!, average, channels);
@@ -35,8 +36,8 @@ export const normLowering: LoweringFor<NormOps> = {
   // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), written as two affine maps of dy and x - mean.
   BatchNormGrad: (emit, { inputs: [, x] }, [dy, input, gamma, average, rstd]) => {
     const rank = x!.shape.length;
-    const channels = x!.shape[1] as number;
-    const count = batchAxes(rank).reduce((product, axis) => product * (x!.shape[axis] as number), 1);
+    const channels = staticDim(x!.shape, 1);
+    const count = batchAxes(rank).reduce((product, axis) => product * staticDim(x!.shape, axis), 1);
     const elements = emit.floats([count], []);
     const centred = centre(emit, input!, average!, channels);
     const meanDy = mean(emit, dy!, rank);
