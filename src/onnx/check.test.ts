@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { arbitraryModel } from '../../test/onnx-arbitrary.js';
 import { exampleModel, floatTensor, int64Tensor, node } from '../../test/onnx-models.js';
 import { InputError } from '../errors.js';
 import { checkModel, findProblems } from './check.js';
@@ -66,6 +68,30 @@ describe('checkModel', () => {
       code: 'ONNX_CHECK',
       message: 'm.onnx: not a valid ONNX model: node "first" (Relu): input "a" is defined nowhere (and 1 more)',
     });
+  });
+});
+
+describe('findProblems', () => {
+  it('says in one line each what is wrong with any model, and never throws', () => {
+    fc.assert(
+      fc.property(arbitraryModel, fc.boolean(), (model, foreign) => {
+        for (const problem of findProblems(model, { foreign })) expect(problem).toMatch(/^[^\p{C}\p{Zl}\p{Zp}]+$/u);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is quick where a graph in each of many nodes sees many names', () => {
+    const many = Array.from({ length: 10_000 }, (_, index) =>
+      relu('', index === 0 ? 'x' : `v${index - 1}`, `v${index}`),
+    );
+    const branch = { type: 'graph' as const, value: { ...inner, nodes: [relu('', 'v0', 'i')] } };
+    const ifs = many.map((_, index) =>
+      node('', 'If', ['z'], [index === 0 ? 'y' : `y${index}`], { then_branch: branch, else_branch: branch }),
+    );
+    const start = performance.now();
+    expect(findProblems(withNodes(...many, ...ifs))).toEqual([]);
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 });
 
