@@ -5,10 +5,13 @@
  * `sum`: each patch has a loss of its own; they are added. Each patch is run forward and at once backward.
  * `mean`: the outputs are averaged and there is one loss. First every patch gives its output, keeping nothing else; then each
  * is computed anew and differentiated with the shared cotangent / n².
+ *
+ * A graph does not say in which order independent nodes run, so each patch's features are made to wait (`after`) for all that the patch before
+ * it gives.
  */
 import { InputError } from '../errors.js';
 import { gradients } from '../grad/index.js';
-import { add, addAll, concat, mul, staticDim, type Value } from '../graph/index.js';
+import { add, addAll, after, concat, mul, staticDim, type Value } from '../graph/index.js';
 import type { LayerContext } from '../nn/index.js';
 import type { LocalConfig } from '../recipe/types.js';
 import { cropPatch } from './heads/decoder.js';
@@ -72,12 +75,15 @@ function summed(
 ): HeadResult {
   const gathered = new GradientSum();
   const losses: Value[] = [];
+  let before: readonly Value[] = [];
   const cotangents = patches.map((patch, i) =>
     scopedPatch(contextOf(i), patches.length, i, (context) => {
-      const cell = cropPatch(features, patch);
+      const cell = cropPatch(after(features, before), patch);
       const loss = head.loss(head.build(context, cell, patch.grid), [patch]);
       losses.push(loss);
-      return gathered.backward(loss, features.graph.scalar(weight), cell, context);
+      const result = gathered.backward(loss, features.graph.scalar(weight), cell, context);
+      before = result.all;
+      return result.cell;
     }),
   );
   return { loss: addAll(losses), cotangent: assemble(cotangents, patches), gradients: gathered.gradients };
@@ -90,20 +96,24 @@ function averaged(
   patches: readonly Patch[],
   contextOf: ContextOf,
 ): HeadResult {
-  const forward = (i: number): { cell: Value; output: Value; context: LayerContext } =>
+  const forward = (i: number, before: readonly Value[]): { cell: Value; output: Value; context: LayerContext } =>
     scopedPatch(contextOf(i), patches.length, i, (context) => {
-      const cell = cropPatch(features, patches[i]!);
+      const cell = cropPatch(after(features, before), patches[i]!);
       return { cell, output: head.build(context, cell, patches[i]!.grid), context };
     });
-  const outputs = patches.map((_, i) => forward(i).output);
+  const outputs: Value[] = [];
+  for (const i of patches.keys()) outputs.push(forward(i, outputs.slice(-1)).output);
   const fused = mul(addAll(outputs), 1 / patches.length);
   const loss = head.loss(fused, patches);
   const [fusedCotangent] = gradients([{ output: loss, cotangent: features.graph.scalar(weight) }], [fused]);
   const shared = mul(fusedCotangent!, 1 / patches.length);
   const gathered = new GradientSum();
+  let before: readonly Value[] = [shared];
   const cotangents = patches.map((_, i) => {
-    const { cell, output, context } = forward(i);
-    return gathered.backward(output, shared, cell, context);
+    const { cell, output, context } = forward(i, before);
+    const result = gathered.backward(output, shared, cell, context);
+    before = result.all;
+    return result.cell;
   });
   return { loss, cotangent: assemble(cotangents, patches), gradients: gathered.gradients };
 }
@@ -112,16 +122,18 @@ function averaged(
 class GradientSum {
   readonly gradients = new Map<string, Value>();
 
-  /** Differentiates one patch; returns the cotangent of its features. */
-  backward(output: Value, cotangent: Value, cell: Value, context: LayerContext): Value {
+  /** Differentiates one patch: the cotangent of its features, and all that this gives. */
+  backward(output: Value, cotangent: Value, cell: Value, context: LayerContext): { cell: Value; all: Value[] } {
     const names = parametersIn(context);
     const parameters = names.map((name) => context.graph.inputs.get(name)!);
     const [cellCotangent, ...own] = gradients([{ output, cotangent }], [cell, ...parameters]);
-    names.forEach((name, i) => {
-      const sum = this.gradients.get(name);
-      this.gradients.set(name, sum ? add(sum, own[i]!) : own[i]!);
+    const sums = names.map((name, i) => {
+      const known = this.gradients.get(name);
+      const sum = known ? add(known, own[i]!) : own[i]!;
+      this.gradients.set(name, sum);
+      return sum;
     });
-    return cellCotangent!;
+    return { cell: cellCotangent!, all: [cellCotangent!, ...sums] };
   }
 }
 

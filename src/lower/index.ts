@@ -4,3 +4,4 @@ export { portable } from './portable/index.js';
 export { cut, type GraphSlice, type NamedValue } from './slice.js';
 export { InPlaceProof } from './in-place.js';
 export { loweringNames, selectLowering } from './select.js';
+export { executionOrder, orderLeaves } from './execution-order.js';

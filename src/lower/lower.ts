@@ -2,6 +2,7 @@
 import type { Node, OpName, Value } from '../graph/index.js';
 import type { OnnxModel, OnnxNode } from '../onnx/model.js';
 import { Emitter } from './emitter.js';
+import { orderLeaves } from './execution-order.js';
 import type { GraphSlice } from './slice.js';
 
 /** How a target writes one operator. @param inputs names of the lowered inputs @returns names of the outputs */
@@ -54,7 +55,7 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
     producerName: 'hpff',
     graph: {
       name: slice.name,
-      nodes: pruned(renamed, slice),
+      nodes: orderLeaves(pruned(renamed, slice)),
       inputs: slice.inputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
       outputs: slice.outputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
       initializers: [...emit.initializers.values()],

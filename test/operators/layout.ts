@@ -60,4 +60,7 @@ export const layoutCases: CasesFor<LayoutOps> = {
     attributes: { classes },
     inputs: [{ shape: [rows], values: { labels: classes }, fixed: true }],
   })),
+  After: fc
+    .record({ shape: shapeOf(0, 4), others: fc.array(shapeOf(0, 3), { minLength: 1, maxLength: 3 }) })
+    .map(({ shape, others }) => ({ attributes: {}, inputs: [shape, ...others].map((each) => signed(each)) })),
 };

@@ -37,4 +37,5 @@ export const layoutRules: RulesFor<LayoutOps> = {
   },
   Expand: ({ inputs: [x] }, cotangents) => [unbroadcast(only(cotangents), x!.shape)],
   OneHot: () => [undefined],
+  After: ({ inputs }, cotangents) => inputs.map((_, i) => (i === 0 ? only(cotangents) : undefined)),
 };

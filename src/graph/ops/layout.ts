@@ -16,6 +16,8 @@ export interface LayoutOps {
   Expand: { readonly shape: Shape };
   /** int64 [N] → float32 [N, classes]. */
   OneHot: { readonly classes: number };
+  /** (x, …others) → x, but not before the others have been computed. */
+  After: Record<string, never>;
 }
 
 /** Product of the known dimensions and the sorted names of the others. */
@@ -90,6 +92,11 @@ export const layoutShapes = {
     if (labels.dtype !== 'int64') throw fail('labels must be int64');
     return [{ dtype: 'float32', shape: [labels.shape[0]!, classes] }];
   },
+  After: (inputs, _attributes, fail) => {
+    const [x] = inputs;
+    if (!x || inputs.length < 2) throw fail('takes a value and at least one other');
+    return [{ dtype: x.dtype, shape: x.shape }];
+  },
 } satisfies { [O in keyof LayoutOps]: ShapeRule<O> };
 
 export const reshape = (x: Value, shape: Shape): Value => x.graph.apply('Reshape', [x], { shape })[0]!;
@@ -99,6 +106,10 @@ export const pad = (x: Value, attributes: LayoutOps['Pad']): Value => x.graph.ap
 export const expand = (x: Value, shape: Shape): Value => x.graph.apply('Expand', [x], { shape })[0]!;
 export const oneHot = (labels: Value, classes: number): Value =>
   labels.graph.apply('OneHot', [labels], { classes })[0]!;
+
+/** x, for readers that are to wait until `others` have been computed; x itself where there are none. */
+export const after = (x: Value, others: readonly Value[]): Value =>
+  others.length === 0 ? x : x.graph.apply('After', [x, ...others], {})[0]!;
 
 /** Joins values along an axis; a single value is returned as it is. */
 export function concat(values: readonly Value[], axis: number): Value {

@@ -34,6 +34,7 @@ export const layoutKernels: KernelsFor<LayoutOps> = {
   OneHot: ([labels], _attributes, [shape]) => [
     tabulate(shape!, ([row, column]) => (labels!.data[row!] === column ? 1 : 0)),
   ],
+  After: ([x]) => [x!.data.slice()],
 };
 
 /** Axis i of a transposed tensor is axis perm[i] of its source. */
