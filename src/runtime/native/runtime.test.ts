@@ -47,6 +47,12 @@ describe('createNativeRuntime', () => {
     expect(await negateOnce({ threads: 2 })).toEqual([-1, -2]);
   });
 
+  it('takes an option that is undefined for one that is left out', async () => {
+    using first = await createNativeRuntime({ threads: 1 });
+    using second = await createNativeRuntime({ threads: 1, spinning: undefined, memoryPattern: undefined });
+    expect([first.sharedPool, second.sharedPool]).toEqual([true, true]);
+  });
+
   it('runs with a memory pattern', async () => {
     expect(await negateOnce({ memoryPattern: true })).toEqual([-1, -2]);
   });

@@ -16,7 +16,7 @@ import type { SessionOwner } from './session.js';
 import { allocateTensor, checkHostTensor } from './tensor.js';
 
 export interface NativeRuntimeOptions extends RuntimeOptions {
-  /** Whether idle threads of the pool wait by spinning. Default false: it costs CPU time, and much more as soon as runs overlap. */
+  /** Whether idle threads of the pool wait by spinning. Default false: they sleep, and leave the cores to other work. */
   readonly spinning?: boolean;
   /** Whether sessions plan their memory ahead in one block. Default false: the block is held beside the arena. */
   readonly memoryPattern?: boolean;
@@ -34,7 +34,8 @@ export async function createNativeRuntime(options: NativeRuntimeOptions = {}): P
     throw new UsageError('RUNTIME_THREADS', `runtime: threads is ${threads}; allowed: 1 to ${MAX_THREADS}`);
   }
   const library = loadLibrary(options.libraryPath);
-  return new NativeRuntime(library, { spinning: false, memoryPattern: false, ...options, threads });
+  const { spinning = false, memoryPattern = false } = options;
+  return new NativeRuntime(library, { threads, spinning, memoryPattern });
 }
 
 /** A bound against slips: ONNX Runtime would try to start them all. */
