@@ -115,6 +115,12 @@ describe('encodeModel', () => {
     expect(encodeModel(shuffled)).toEqual(encodeModel(model));
   });
 
+  it('gives bytes that share memory with nothing, so that they can be transferred', () => {
+    const bytes = encodeModel(exampleModel());
+    expect(bytes.constructor).toBe(Uint8Array);
+    expect(bytes.buffer.byteLength).toBe(bytes.length);
+  });
+
   it('copies tensor data once', () => {
     const length = 2 ** 26;
     const data: OnnxTensor = { name: 'w', dtype: 'uint8', shape: [length], bytes: new Uint8Array(length) };

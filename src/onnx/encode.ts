@@ -37,7 +37,12 @@ export function encodeModel(model: OnnxModel): Uint8Array {
   if (writer.len > MAX_BYTES) {
     throw new UsageError('ONNX_TOO_LARGE', `ONNX model is ${writer.len} bytes; the format allows at most ${MAX_BYTES}`);
   }
-  return writer.finish();
+  return ownBytes(writer.finish());
+}
+
+/** The bytes in memory of their own: in Node the writer gives a Buffer, and small ones share theirs with others. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes);
 }
 
 function graphProto(graph: OnnxGraph): onnx.IGraphProto {
