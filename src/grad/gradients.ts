@@ -6,8 +6,8 @@
  * asking a module's parameters never enters the module below.
  */
 import { UsageError } from '../errors.js';
-import { add, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
-import type { GradientRule } from './rule.js';
+import { add, type Graph, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
+import { type GradientRule, placeOf } from './rule.js';
 import { gradientRules } from './rules/index.js';
 
 /** An output and the cotangent that flows into it, of the same shape. */
@@ -20,11 +20,11 @@ export interface Seed {
  * Cotangents of `inputs`: Σ over seeds of (∂output/∂input)ᵀ·cotangent.
  *
  * @returns one value per input, of the input's shape
- * @throws UsageError where an operator on the way has no gradient rule (named), where a cotangent has the wrong shape, or where no
- *   seed depends on an input
+ * @throws UsageError where an operator on the way has no gradient rule (named), where a cotangent has the wrong shape, where no
+ *   seed depends on an input, or where values belong to different graphs
  */
 export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Value[] {
-  const graph = seeds[0]!.output.graph;
+  const graph = graphOf(seeds, inputs);
   const cotangents = new Map<Value, Value>();
   for (const { output, cotangent } of seeds) {
     if (!sameShape(output.shape, cotangent.shape)) {
@@ -37,7 +37,7 @@ export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Val
     const incoming = node.outputs.map((output) => cotangents.get(output));
     if (incoming.every((cotangent) => cotangent === undefined)) continue;
     const rule = gradientRules[node.op] as GradientRule<OpName> | null;
-    if (!rule) throw new UsageError('GRADIENT_MISSING', `${node.scope}: operator ${node.op} has no gradient rule`);
+    if (!rule) throw new UsageError('GRADIENT_MISSING', `${placeOf(node)}: operator ${node.op} has no gradient rule`);
     const outgoing = graph.scoped(node.scope, () => rule(node, incoming, wanted));
     outgoing.forEach((cotangent, i) => {
       if (cotangent && wanted[i]) accumulate(cotangents, node.inputs[i]!, cotangent);
@@ -50,6 +50,20 @@ export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Val
     if (!cotangent) throw new UsageError('GRADIENT_UNREACHED', `no seed depends on ${input.toString()}`);
     return cotangent;
   });
+}
+
+/** The one graph of all values. */
+function graphOf(seeds: readonly Seed[], inputs: readonly Value[]): Graph {
+  const [first] = seeds;
+  if (!first) throw new UsageError('GRADIENT_SEEDS', 'gradients: at least one seed is needed');
+  const { graph } = first.output;
+  for (const value of [...seeds.flatMap(({ output, cotangent }) => [output, cotangent]), ...inputs]) {
+    if (value.graph !== graph) {
+      const found = `${value.toString()} belongs to graph ${value.graph.name}`;
+      throw new UsageError('GRADIENT_GRAPHS', `gradients: ${found}, the first seed to ${graph.name}`);
+    }
+  }
+  return graph;
 }
 
 function accumulate(cotangents: Map<Value, Value>, value: Value, cotangent: Value): void {

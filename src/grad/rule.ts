@@ -1,4 +1,5 @@
 /** What a gradient rule is. */
+import { UsageError } from '../errors.js';
 import type { Node, OpName, Value } from '../graph/index.js';
 
 /**
@@ -20,3 +21,10 @@ export type RulesFor<Ops> = { readonly [O in keyof Ops & OpName]: GradientRule<O
 
 /** For rules of operators with one output: it is only called when that output has a cotangent. */
 export const only = (cotangents: readonly (Value | undefined)[]): Value => cotangents[0]!;
+
+/** Graph and scope of a node, for messages. */
+export const placeOf = (node: Node): string => [node.outputs[0]!.graph.name, node.scope].filter(Boolean).join('/');
+
+/** The error for what a rule does not differentiate. */
+export const refused = (node: Node, code: string, problem: string): UsageError =>
+  new UsageError(code, `${placeOf(node)}: ${node.op}: ${problem}`);

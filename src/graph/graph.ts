@@ -115,8 +115,9 @@ export class Graph {
     return outputs;
   }
 
-  /** Nodes added by `build` carry `name` in their scope. */
+  /** Nodes added by `build` carry `name` in their scope; '' adds nothing to it. */
   scoped<T>(name: string, build: () => T): T {
+    if (name === '') return build();
     this.scopes.push(name);
     try {
       return build();

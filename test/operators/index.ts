@@ -23,3 +23,6 @@ export const operatorCases: { readonly [O in OpName]: fc.Arbitrary<OperatorCase<
   ...poolCases,
   ...lossCases,
 };
+
+/** The cases of an operator that is known by name only. */
+export const casesOf = (op: OpName): fc.Arbitrary<OperatorCase<unknown>> => operatorCases[op];

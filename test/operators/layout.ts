@@ -62,5 +62,8 @@ export const layoutCases: CasesFor<LayoutOps> = {
   })),
   After: fc
     .record({ shape: shapeOf(0, 4), others: fc.array(shapeOf(0, 3), { minLength: 1, maxLength: 3 }) })
-    .map(({ shape, others }) => ({ attributes: {}, inputs: [shape, ...others].map((each) => signed(each)) })),
+    .map(({ shape, others }) => ({
+      attributes: {},
+      inputs: [signed(shape), ...others.map((other) => ({ ...signed(other), fixed: true }))],
+    })),
 };

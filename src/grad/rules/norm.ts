@@ -1,20 +1,27 @@
 /** Gradient of batch normalisation with batch statistics (Ioffe & Szegedy 2015, section 3). */
-import { UsageError } from '../../errors.js';
 import { add, mul, reciprocal, reshape, sqrt, type Value } from '../../graph/index.js';
 import type { NormOps } from '../../graph/ops/norm.js';
-import { only, type RulesFor } from '../rule.js';
+import { only, refused, type RulesFor } from '../rule.js';
 
 export const normRules: RulesFor<NormOps> = {
-  BatchNormTrain: ({ inputs: [x, gamma], outputs: [, mean, , rstd] }, [dy, ...statistics]) => {
+  BatchNormTrain: (node, [dy, ...statistics]) => {
+    const {
+      inputs: [x, gamma],
+      outputs: [, mean, , rstd],
+    } = node;
     if (!dy || statistics.some(Boolean)) {
-      throw new UsageError('GRADIENT_STATISTICS', 'BatchNormTrain: only y can be differentiated, not its statistics');
+      throw refused(node, 'GRADIENT_STATISTICS', 'only y can be differentiated, not its statistics');
     }
     return x!.graph.apply('BatchNormGrad', [dy, x!, gamma!, mean!, rstd!], {});
   },
   BatchNormGrad: null,
-  BatchNormInference: ({ inputs: [x, gamma, , , variance], attributes: { epsilon } }, cotangents, wanted) => {
+  BatchNormInference: (node, cotangents, wanted) => {
+    const {
+      inputs: [x, gamma, , , variance],
+      attributes: { epsilon },
+    } = node;
     if (wanted.slice(1).some(Boolean)) {
-      throw new UsageError('GRADIENT_INFERENCE', 'BatchNormInference: only x can be differentiated');
+      throw refused(node, 'GRADIENT_INFERENCE', 'only x can be differentiated, not parameters and statistics');
     }
     const scale = mul(gamma!, reciprocal(sqrt(add(variance!, epsilon))));
     return [mul(only(cotangents), perChannel(scale, x!.shape.length))];
