@@ -29,8 +29,8 @@ export const normCases: CasesFor<NormOps> = {
     attributes: {},
     inputs: [signed(shape), signed(shape), perChannel(shape, 'signed')],
     operands: ([dy, x, gamma]) => {
-      const [, mean, , rstd] = x!.graph.apply('BatchNormTrain', [x!, gamma!, gamma!], { epsilon });
-      return [dy, x, gamma, mean, rstd] as Value[];
+      const [, , , rstd, centred] = x!.graph.apply('BatchNormTrain', [x!, gamma!, gamma!], { epsilon });
+      return [dy, centred, gamma, rstd] as Value[];
     },
   })),
   BatchNormInference: cases.map(({ shape, epsilon }) => ({

@@ -7,12 +7,12 @@ export const normRules: RulesFor<NormOps> = {
   BatchNormTrain: (node, [dy, ...statistics]) => {
     const {
       inputs: [x, gamma],
-      outputs: [, mean, , rstd],
+      outputs: [, , , rstd, centred],
     } = node;
     if (!dy || statistics.some(Boolean)) {
       throw refused(node, 'GRADIENT_STATISTICS', 'only y can be differentiated, not its statistics');
     }
-    return x!.graph.apply('BatchNormGrad', [dy, x!, gamma!, mean!, rstd!], {});
+    return x!.graph.apply('BatchNormGrad', [dy, centred!, gamma!, rstd!], {});
   },
   BatchNormGrad: null,
   BatchNormInference: (node, cotangents, wanted) => {

@@ -1,6 +1,6 @@
 /** Checks that shape rules share. */
 import type { UsageError } from '../../errors.js';
-import type { TensorType } from '../types.js';
+import type { Dim, TensorType } from '../types.js';
 
 type Fail = (problem: string) => UsageError;
 
@@ -28,4 +28,25 @@ export function expectAxes(axes: readonly number[], rank: number, fail: Fail): v
     if (seen.has(axis)) throw fail(`axis ${axis} is given twice`);
     seen.add(axis);
   }
+}
+
+/** Checks that all inputs are float32. */
+export function expectFloat32(inputs: readonly TensorType[], fail: Fail): void {
+  inputs.forEach(({ dtype }, i) => {
+    if (dtype !== 'float32') throw fail(`input ${i} must be float32, found ${dtype}`);
+  });
+}
+
+/** Checks an attribute that counts something: integers from `least` on. */
+export function expectIntegers(what: string, values: readonly number[], least: number, fail: Fail): void {
+  for (const value of values) {
+    if (!Number.isSafeInteger(value) || value < least)
+      throw fail(`${what} must be integers from ${least} on, found ${value}`);
+  }
+}
+
+/** A dimension as a number. */
+export function expectStatic(dim: Dim | undefined, axis: number, fail: Fail): number {
+  if (typeof dim !== 'number') throw fail(`axis ${axis} must be a known number, found ${dim}`);
+  return dim;
 }

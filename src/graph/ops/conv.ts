@@ -2,8 +2,8 @@
 import type { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
-import { type Dim, float32Type, type Shape, type TensorType } from '../types.js';
-import { expectRanks } from './arity.js';
+import { float32Type, type Shape, type TensorType } from '../types.js';
+import { expectFloat32, expectIntegers, expectRanks, expectStatic } from './arity.js';
 
 export interface ConvAttributes {
   readonly strides: readonly [number, number];
@@ -23,18 +23,30 @@ export interface ConvOps {
 
 type Fail = (problem: string) => UsageError;
 
-function outputSize(input: Dim, kernel: number, stride: number, padding: number, fail: Fail): number {
-  if (typeof input !== 'number') throw fail('height and width must be known numbers');
+function outputSize(input: number, kernel: number, stride: number, padding: number, fail: Fail): number {
   const size = Math.floor((input + padding - kernel) / stride) + 1;
   if (size < 1) throw fail(`kernel ${kernel} is larger than the padded input ${input + padding}`);
   return size;
 }
 
-const spatial = (shape: Shape): [Dim, Dim] => [shape[2]!, shape[3]!];
+const spatial = (shape: Shape, fail: Fail): [number, number] => [
+  expectStatic(shape[2], 2, fail),
+  expectStatic(shape[3], 3, fail),
+];
 
-function outputSpatial(x: TensorType, kernel: readonly Dim[], a: ConvAttributes, fail: Fail): [number, number] {
-  const [height, width] = spatial(x.shape);
-  const [kh, kw] = kernel as readonly [number, number];
+function expectGeometry({ strides, pads, groups }: ConvAttributes, fail: Fail): void {
+  expectIntegers('strides', strides, 1, fail);
+  expectIntegers('pads', pads, 0, fail);
+  expectIntegers('groups', [groups], 1, fail);
+}
+
+function outputSpatial(
+  x: TensorType,
+  [kh, kw]: readonly [number, number],
+  a: ConvAttributes,
+  fail: Fail,
+): [number, number] {
+  const [height, width] = spatial(x.shape, fail);
   return [
     outputSize(height, kh, a.strides[0], a.pads[0] + a.pads[2], fail),
     outputSize(width, kw, a.strides[1], a.pads[1] + a.pads[3], fail),
@@ -45,32 +57,49 @@ export const convShapes = {
   Conv: (inputs, attributes, fail) => {
     const [x, weight] = expectRanks(inputs.slice(0, 2), [4, 4], fail);
     const bias = inputs[2];
-    const [out, perGroup] = weight.shape as readonly [number, number];
+    if (inputs.length > 3) throw fail(`takes 2 or 3 inputs, found ${inputs.length}`);
+    expectFloat32(inputs, fail);
+    expectGeometry(attributes, fail);
+    const [out, perGroup] = [expectStatic(weight.shape[0], 0, fail), expectStatic(weight.shape[1], 1, fail)];
     const { groups } = attributes;
     if (x.shape[1] !== perGroup * groups) {
       throw fail(`input has ${x.shape[1]} channels, the filter takes ${perGroup} × ${groups} groups`);
     }
     if (out % groups !== 0) throw fail(`${out} output channels do not divide into ${groups} groups`);
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== out)) throw fail(`bias must have shape [${out}]`);
-    return [float32Type([x.shape[0]!, out, ...outputSpatial(x, spatial(weight.shape), attributes, fail)])];
+    return [float32Type([x.shape[0]!, out, ...outputSpatial(x, spatial(weight.shape, fail), attributes, fail)])];
   },
   ConvInputGrad: (inputs, attributes, fail) => {
     const [cotangent, weight] = expectRanks(inputs, [4, 4], fail);
-    const [out, perGroup] = weight.shape as readonly [number, number];
+    expectFloat32(inputs, fail);
+    expectGeometry(attributes, fail);
+    expectIntegers('inputSize', attributes.inputSize, 1, fail);
+    const [out, perGroup] = [expectStatic(weight.shape[0], 0, fail), expectStatic(weight.shape[1], 1, fail)];
+    if (out % attributes.groups !== 0)
+      throw fail(`${out} output channels do not divide into ${attributes.groups} groups`);
     if (cotangent.shape[1] !== out) throw fail(`cotangent has ${cotangent.shape[1]} channels, the filter makes ${out}`);
     const result = float32Type([cotangent.shape[0]!, perGroup * attributes.groups, ...attributes.inputSize]);
-    const [height, width] = outputSpatial(result, spatial(weight.shape), attributes, fail);
-    if (cotangent.shape[2] !== height || cotangent.shape[3] !== width)
-      throw fail('inputSize does not fit the cotangent');
+    const [height, width] = outputSpatial(result, spatial(weight.shape, fail), attributes, fail);
+    if (cotangent.shape[2] !== height || cotangent.shape[3] !== width) {
+      throw fail(`inputSize [${attributes.inputSize.join(', ')}] gives maps of [${height}, ${width}]`);
+    }
     return [result];
   },
   ConvWeightGrad: (inputs, attributes, fail) => {
     const [x, cotangent] = expectRanks(inputs, [4, 4], fail);
-    const [height, width] = outputSpatial(x, attributes.kernel, attributes, fail);
-    if (cotangent.shape[2] !== height || cotangent.shape[3] !== width || cotangent.shape[0] !== x.shape[0]) {
-      throw fail('cotangent does not fit the input');
+    const { groups, kernel } = attributes;
+    expectFloat32(inputs, fail);
+    expectGeometry(attributes, fail);
+    expectIntegers('kernel', kernel, 1, fail);
+    const [channels, out] = [expectStatic(x.shape[1], 1, fail), expectStatic(cotangent.shape[1], 1, fail)];
+    if (channels % groups !== 0 || out % groups !== 0) {
+      throw fail(`${channels} input and ${out} output channels do not divide into ${groups} groups`);
     }
-    return [float32Type([cotangent.shape[1]!, (x.shape[1] as number) / attributes.groups, ...attributes.kernel])];
+    const [height, width] = outputSpatial(x, kernel, attributes, fail);
+    if (cotangent.shape[2] !== height || cotangent.shape[3] !== width || cotangent.shape[0] !== x.shape[0]) {
+      throw fail(`the input gives cotangents of [${x.shape[0]}, ${out}, ${height}, ${width}]`);
+    }
+    return [float32Type([out, channels / groups, ...kernel])];
   },
 } satisfies { [O in keyof ConvOps]: ShapeRule<O> };
 

@@ -2,6 +2,7 @@
 import type { OpAttributes, ShapeRule } from '../operators.js';
 import type { Value } from '../graph.js';
 import { broadcastShapes, sameShape } from '../types.js';
+import { expectFloat32 } from './arity.js';
 
 type NoAttributes = Record<string, never>;
 
@@ -36,13 +37,14 @@ const binaryRule: ShapeRule<BinaryOp> = (inputs, _attributes, fail) => {
 const unaryRule: ShapeRule<UnaryOp> = (inputs, _attributes, fail) => {
   const [x] = inputs;
   if (inputs.length !== 1 || !x) throw fail(`takes 1 input, found ${inputs.length}`);
-  if (x.dtype !== 'float32') throw fail('takes float32');
+  expectFloat32(inputs, fail);
   return [{ dtype: x.dtype, shape: x.shape }];
 };
 
 const reluGradRule: ShapeRule<'ReluGrad'> = (inputs, _attributes, fail) => {
   const [cotangent, y] = inputs;
   if (inputs.length !== 2 || !cotangent || !y) throw fail(`takes 2 inputs, found ${inputs.length}`);
+  expectFloat32(inputs, fail);
   if (!sameShape(cotangent.shape, y.shape)) throw fail('shapes differ');
   return [{ dtype: y.dtype, shape: y.shape }];
 };
@@ -67,19 +69,27 @@ const none: OpAttributes['Add'] = {};
 /** A number stands for a scalar constant. */
 type Operand = Value | number;
 
-function binary(op: BinaryOp, a: Operand, b: Operand): Value {
-  const graph = typeof a === 'number' ? (b as Value).graph : a.graph;
-  const left = typeof a === 'number' ? graph.scalar(a) : a;
-  const right = typeof b === 'number' ? graph.scalar(b) : b;
-  return graph.apply(op, [left, right], none)[0]!;
+/** At least one operand is a value: it knows the graph. */
+interface Binary {
+  (a: Value, b: Operand): Value;
+  (a: number, b: Value): Value;
+}
+
+function binary(op: BinaryOp): Binary {
+  return (a: Operand, b: Operand): Value => {
+    const { graph } = (typeof a === 'number' ? b : a) as Value;
+    const left = typeof a === 'number' ? graph.scalar(a) : a;
+    const right = typeof b === 'number' ? graph.scalar(b) : b;
+    return graph.apply(op, [left, right], none)[0]!;
+  };
 }
 
 const unary = (op: UnaryOp, x: Value): Value => x.graph.apply(op, [x], none)[0]!;
 
-export const add = (a: Operand, b: Operand): Value => binary('Add', a, b);
-export const sub = (a: Operand, b: Operand): Value => binary('Sub', a, b);
-export const mul = (a: Operand, b: Operand): Value => binary('Mul', a, b);
-export const div = (a: Operand, b: Operand): Value => binary('Div', a, b);
+export const add = binary('Add');
+export const sub = binary('Sub');
+export const mul = binary('Mul');
+export const div = binary('Div');
 export const neg = (x: Value): Value => unary('Neg', x);
 export const sqrt = (x: Value): Value => unary('Sqrt', x);
 export const exp = (x: Value): Value => unary('Exp', x);

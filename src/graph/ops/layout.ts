@@ -1,8 +1,9 @@
 /** Operators that move elements without computing: reshape, transpose, slice, pad, concat, expand, one-hot. */
+import { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
 import { broadcastShapes, type Dim, sameShape, type Shape } from '../types.js';
-import { expectAxes, expectRanks } from './arity.js';
+import { expectAxes, expectIntegers, expectRanks } from './arity.js';
 
 export interface LayoutOps {
   Reshape: { readonly shape: Shape };
@@ -20,16 +21,21 @@ export interface LayoutOps {
   After: Record<string, never>;
 }
 
+const known = (shape: Shape): number[] => shape.filter((dim) => typeof dim === 'number');
+
 /** Product of the known dimensions and the sorted names of the others. */
 function size(shape: Shape): string {
-  const known = shape.reduce<number>((product, dim) => (typeof dim === 'number' ? product * dim : product), 1);
+  const product = known(shape).reduce((product, dim) => product * dim, 1);
   const names = shape.filter((dim) => typeof dim === 'string').sort();
-  return [known, ...names].join('·');
+  return [product, ...names].join('·');
 }
 
 export const layoutShapes = {
   Reshape: (inputs, { shape }, fail) => {
     const [x] = expectRanks(inputs, [null], fail);
+    expectIntegers('dimensions', known(shape), 0, fail);
+    // A run time infers one dimension, not two.
+    if (shape.length - known(shape).length > 1) throw fail(`shape [${shape.join(', ')}] has more than one unknown`);
     if (size(x.shape) !== size(shape)) throw fail(`cannot take shape [${shape.join(', ')}]`);
     return [{ dtype: x.dtype, shape }];
   },
@@ -42,10 +48,11 @@ export const layoutShapes = {
   Slice: (inputs, { axes, starts, ends }, fail) => {
     const [x] = expectRanks(inputs, [null], fail);
     expectAxes(axes, x.shape.length, fail);
+    if (starts.length !== axes.length || ends.length !== axes.length)
+      throw fail('needs a start and an end for every axis');
     const shape: Dim[] = [...x.shape];
     axes.forEach((axis, i) => {
-      const start = starts[i] ?? -1;
-      const end = ends[i] ?? -1;
+      const [start, end] = [starts[i]!, ends[i]!];
       const dim = shape[axis]!;
       if (typeof dim !== 'number' || start < 0 || end <= start || end > dim) {
         throw fail(`slice ${start}…${end} does not fit axis ${axis}`);
@@ -57,7 +64,7 @@ export const layoutShapes = {
   Pad: (inputs, { before, after }, fail) => {
     const [x] = expectRanks(inputs, [null], fail);
     if (before.length !== x.shape.length || after.length !== x.shape.length) throw fail('needs padding for every axis');
-    if ([...before, ...after].some((n) => n < 0)) throw fail('padding is negative');
+    expectIntegers('padding', [...before, ...after], 0, fail);
     const shape = x.shape.map((dim, axis) => {
       const padding = before[axis]! + after[axis]!;
       if (padding === 0) return dim;
@@ -85,11 +92,16 @@ export const layoutShapes = {
     const [x] = expectRanks(inputs, [null], fail);
     const result = broadcastShapes(x.shape, shape);
     if (!result || !sameShape(result, shape)) throw fail(`does not broadcast to [${shape.join(', ')}]`);
+    shape.forEach((dim, axis) => {
+      const own = x.shape[axis - (shape.length - x.shape.length)];
+      if (typeof dim === 'string' && own !== dim) throw fail(`cannot repeat along ${dim}, which is no known number`);
+    });
     return [{ dtype: x.dtype, shape }];
   },
   OneHot: (inputs, { classes }, fail) => {
     const [labels] = expectRanks(inputs, [1], fail);
     if (labels.dtype !== 'int64') throw fail('labels must be int64');
+    expectIntegers('classes', [classes], 1, fail);
     return [{ dtype: 'float32', shape: [labels.shape[0]!, classes] }];
   },
   After: (inputs, _attributes, fail) => {
@@ -114,5 +126,6 @@ export const after = (x: Value, others: readonly Value[]): Value =>
 /** Joins values along an axis; a single value is returned as it is. */
 export function concat(values: readonly Value[], axis: number): Value {
   const [first] = values;
-  return values.length === 1 ? first! : first!.graph.apply('Concat', values, { axis })[0]!;
+  if (!first) throw new UsageError('GRAPH_CONCAT', 'concat: no values to join');
+  return values.length === 1 ? first : first.graph.apply('Concat', values, { axis })[0]!;
 }

@@ -2,6 +2,7 @@
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
 import { broadcastShapes, float32Type, type Shape } from '../types.js';
+import { expectFloat32 } from './arity.js';
 import { add } from './elementwise.js';
 
 export interface LinearOps {
@@ -18,6 +19,7 @@ export const linearShapes = {
   MatMul: (inputs, { transA, transB }, fail) => {
     const [a, b] = inputs;
     if (inputs.length !== 2 || !a || !b) throw fail(`takes 2 inputs, found ${inputs.length}`);
+    expectFloat32(inputs, fail);
     if (a.shape.length < 2 || b.shape.length < 2) throw fail('operands need at least 2 axes');
     const [m, k] = matrixOf(a.shape, transA);
     const [k2, n] = matrixOf(b.shape, transB);

@@ -1,8 +1,9 @@
 /** Losses that are one operator because their gradient is simpler than its parts. */
+import type { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
-import { float32Type, sameShape } from '../types.js';
-import { expectRanks } from './arity.js';
+import { float32Type, sameShape, type TensorType } from '../types.js';
+import { expectFloat32, expectRanks, expectStatic } from './arity.js';
 
 export interface LossOps {
   /** (logits [N, classes], labels int64 [N]) → mean cross-entropy, shape []. */
@@ -15,23 +16,42 @@ export interface LossOps {
   BinaryCrossEntropyGrad: Record<string, never>;
 }
 
+type Fail = (problem: string) => UsageError;
+
+function expectClassification(logits: TensorType, labels: TensorType, fail: Fail): void {
+  expectFloat32([logits], fail);
+  expectStatic(logits.shape[1], 1, fail);
+  if (labels.dtype !== 'int64' || labels.shape[0] !== logits.shape[0]) {
+    throw fail(`labels must be int64[${logits.shape[0]}]`);
+  }
+}
+
+function expectTargets(logits: TensorType, targets: TensorType, fail: Fail): void {
+  expectFloat32([logits, targets], fail);
+  if (!sameShape(logits.shape, targets.shape)) throw fail('logits and targets differ in shape');
+}
+
 export const lossShapes = {
   SoftmaxCrossEntropy: (inputs, _attributes, fail) => {
     const [logits, labels] = expectRanks(inputs, [2, 1], fail);
-    if (labels.dtype !== 'int64' || labels.shape[0] !== logits.shape[0]) throw fail('labels must be int64 [N]');
+    expectClassification(logits, labels, fail);
     return [float32Type([])];
   },
   SoftmaxCrossEntropyGrad: (inputs, _attributes, fail) => {
-    const [logits] = expectRanks(inputs, [2, 1, 0], fail);
+    const [logits, labels, cotangent] = expectRanks(inputs, [2, 1, 0], fail);
+    expectClassification(logits, labels, fail);
+    expectFloat32([cotangent], fail);
     return [float32Type(logits.shape)];
   },
   BinaryCrossEntropy: (inputs, _attributes, fail) => {
     const [logits, targets] = expectRanks(inputs, [null, null], fail);
-    if (!sameShape(logits.shape, targets.shape)) throw fail('logits and targets differ in shape');
+    expectTargets(logits, targets, fail);
     return [float32Type([])];
   },
   BinaryCrossEntropyGrad: (inputs, _attributes, fail) => {
-    const [logits] = expectRanks(inputs, [null, null, 0], fail);
+    const [logits, targets, cotangent] = expectRanks(inputs, [null, null, 0], fail);
+    expectTargets(logits, targets, fail);
+    expectFloat32([cotangent], fail);
     return [float32Type(logits.shape)];
   },
 } satisfies { [O in keyof LossOps]: ShapeRule<O> };

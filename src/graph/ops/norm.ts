@@ -1,26 +1,35 @@
 /** Batch normalisation (Ioffe & Szegedy 2015) over N, H, W of [N, C, H, W] or over N of [N, C]. */
+import type { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
 import { float32Type, sameShape, type TensorType } from '../types.js';
+import { expectFloat32, expectStatic } from './arity.js';
 
 export interface NormOps {
   /**
-   * (x, gamma, beta) → y, mean, variance (biased), 1/sqrt(variance + epsilon), the last three of shape [C].
-   * y = (x - mean)·rstd·gamma + beta.
+   * (x, gamma, beta) → y, mean [C], variance [C] (biased), rstd = 1/sqrt(variance + epsilon) [C], centred = x - mean.
+   * y = centred·rstd·gamma + beta.
    */
   BatchNormTrain: { readonly epsilon: number };
-  /** (cotangent of y, x, gamma, mean, rstd) → cotangents of x, gamma, beta. */
+  /** (cotangent of y, centred, gamma, rstd) → cotangents of x, gamma, beta. */
   BatchNormGrad: Record<string, never>;
   /** (x, gamma, beta, mean, variance) → y, with given statistics. */
   BatchNormInference: { readonly epsilon: number };
 }
 
-function expectChannels(inputs: readonly TensorType[], from: number, count: number, fail: (p: string) => Error): void {
+function expectChannels(
+  inputs: readonly TensorType[],
+  from: number,
+  count: number,
+  fail: (problem: string) => UsageError,
+): void {
   if (inputs.length !== count) throw fail(`takes ${count} inputs, found ${inputs.length}`);
-  const channels = inputs[0]!.shape[1];
-  if (inputs[0]!.shape.length !== 4 && inputs[0]!.shape.length !== 2) throw fail('takes [N, C, H, W] or [N, C]');
+  expectFloat32(inputs, fail);
+  const [x] = inputs;
+  if (x!.shape.length !== 4 && x!.shape.length !== 2) throw fail('takes [N, C, H, W] or [N, C]');
+  const channels = expectStatic(x!.shape[1], 1, fail);
   for (const parameter of inputs.slice(from)) {
-    if (!sameShape(parameter.shape, [channels!])) throw fail(`per-channel inputs must have shape [${channels}]`);
+    if (!sameShape(parameter.shape, [channels])) throw fail(`per-channel inputs must have shape [${channels}]`);
   }
 }
 
@@ -29,13 +38,13 @@ export const normShapes = {
     expectChannels(inputs, 1, 3, fail);
     const [x, gamma] = inputs;
     const statistic = float32Type(gamma!.shape);
-    return [float32Type(x!.shape), statistic, statistic, statistic];
+    return [float32Type(x!.shape), statistic, statistic, statistic, float32Type(x!.shape)];
   },
   BatchNormGrad: (inputs, _attributes, fail) => {
-    expectChannels(inputs, 2, 5, fail);
-    const [cotangent, x, gamma] = inputs;
-    if (!sameShape(cotangent!.shape, x!.shape)) throw fail('cotangent and x differ in shape');
-    return [float32Type(x!.shape), float32Type(gamma!.shape), float32Type(gamma!.shape)];
+    expectChannels(inputs, 2, 4, fail);
+    const [cotangent, centred, gamma] = inputs;
+    if (!sameShape(cotangent!.shape, centred!.shape)) throw fail('cotangent and centred differ in shape');
+    return [float32Type(centred!.shape), float32Type(gamma!.shape), float32Type(gamma!.shape)];
   },
   BatchNormInference: (inputs, _attributes, fail) => {
     expectChannels(inputs, 1, 5, fail);

@@ -1,8 +1,9 @@
 /** Average pooling and bilinear resizing of [N, C, H, W], with their gradients. */
+import type { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
-import { float32Type, staticDim } from '../types.js';
-import { expectRanks } from './arity.js';
+import { float32Type, sameShape, staticDim, type TensorType } from '../types.js';
+import { expectFloat32, expectIntegers, expectRanks, expectStatic } from './arity.js';
 import { reshape } from './layout.js';
 import { matmul } from './linear.js';
 
@@ -21,35 +22,62 @@ export interface PoolOps {
   ResizeBilinearGrad: { readonly inputSize: Size };
 }
 
+type Fail = (problem: string) => UsageError;
+
+/** Checks a map [N, C, H, W] of floats and returns its [H, W]. */
+function mapSize(map: TensorType, fail: Fail): Size {
+  expectFloat32([map], fail);
+  return [expectStatic(map.shape[2], 2, fail), expectStatic(map.shape[3], 3, fail)];
+}
+
+function pooledSize(input: Size, kernel: Size, strides: Size, fail: Fail): Size {
+  expectIntegers('kernel', kernel, 1, fail);
+  expectIntegers('strides', strides, 1, fail);
+  const along = (i: 0 | 1): number => {
+    if (kernel[i] > input[i]) throw fail(`window ${kernel[i]} is larger than the input ${input[i]}`);
+    return Math.floor((input[i] - kernel[i]) / strides[i]) + 1;
+  };
+  return [along(0), along(1)];
+}
+
+const resized = (map: TensorType, size: Size): TensorType => float32Type([...map.shape.slice(0, 2), ...size]);
+
 export const poolShapes = {
   AveragePool: (inputs, { kernel, strides }, fail) => {
     const [x] = expectRanks(inputs, [4], fail);
-    const size = kernel.map((k, i) => {
-      const input = staticDim(x.shape, i + 2);
-      if (k > input) throw fail(`window ${k} is larger than the input ${input}`);
-      return Math.floor((input - k) / strides[i]!) + 1;
-    });
-    return [float32Type([...x.shape.slice(0, 2), ...size])];
+    return [resized(x, pooledSize(mapSize(x, fail), kernel, strides, fail))];
   },
-  AveragePoolGrad: (inputs, { inputSize }, fail) => {
+  AveragePoolGrad: (inputs, { kernel, strides, inputSize }, fail) => {
     const [cotangent] = expectRanks(inputs, [4], fail);
-    return [float32Type([...cotangent.shape.slice(0, 2), ...inputSize])];
+    expectIntegers('inputSize', inputSize, 1, fail);
+    const size = pooledSize(inputSize, kernel, strides, fail);
+    if (!sameShape(mapSize(cotangent, fail), size)) {
+      throw fail(`inputSize [${inputSize.join(', ')}] gives maps of [${size.join(', ')}]`);
+    }
+    return [resized(cotangent, inputSize)];
   },
   GlobalAveragePool: (inputs, _attributes, fail) => {
     const [x] = expectRanks(inputs, [4], fail);
+    mapSize(x, fail);
     return [float32Type(x.shape.slice(0, 2))];
   },
   GlobalAveragePoolGrad: (inputs, { inputSize }, fail) => {
     const [cotangent] = expectRanks(inputs, [2], fail);
-    return [float32Type([...cotangent.shape, ...inputSize])];
+    expectFloat32(inputs, fail);
+    expectIntegers('inputSize', inputSize, 1, fail);
+    return [resized(cotangent, inputSize)];
   },
   ResizeBilinear: (inputs, { size }, fail) => {
     const [x] = expectRanks(inputs, [4], fail);
-    return [float32Type([...x.shape.slice(0, 2), ...size])];
+    mapSize(x, fail);
+    expectIntegers('size', size, 1, fail);
+    return [resized(x, size)];
   },
   ResizeBilinearGrad: (inputs, { inputSize }, fail) => {
     const [cotangent] = expectRanks(inputs, [4], fail);
-    return [float32Type([...cotangent.shape.slice(0, 2), ...inputSize])];
+    mapSize(cotangent, fail);
+    expectIntegers('inputSize', inputSize, 1, fail);
+    return [resized(cotangent, inputSize)];
   },
 } satisfies { [O in keyof PoolOps]: ShapeRule<O> };
 

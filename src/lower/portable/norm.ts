@@ -31,23 +31,22 @@ export const normLowering: LoweringFor<NormOps> = {
     const variance = mean(emit, emit.op('Mul', [centred, centred]), rank);
     const rstd = emit.op('Reciprocal', [emit.op('Sqrt', [emit.op('Add', [variance, emit.floats([epsilon], [])])])]);
     const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, channels);
-    return [y, average, variance, rstd];
+    return [y, average, variance, rstd, centred];
   },
   // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), written as two affine maps of dy and x - mean.
-  BatchNormGrad: (emit, { inputs: [, x] }, [dy, input, gamma, average, rstd]) => {
+  BatchNormGrad: (emit, { inputs: [, x] }, [dy, centred, gamma, rstd]) => {
     const rank = x!.shape.length;
     const channels = staticDim(x!.shape, 1);
     const count = batchAxes(rank).reduce((product, axis) => product * staticDim(x!.shape, axis), 1);
     const elements = emit.floats([count], []);
-    const centred = centre(emit, input!, average!, channels);
     const meanDy = mean(emit, dy!, rank);
-    const meanDyX = mean(emit, emit.op('Mul', [dy!, centred]), rank);
+    const meanDyX = mean(emit, emit.op('Mul', [dy!, centred!]), rank);
     const meanDyNormalised = emit.op('Mul', [meanDyX, rstd!]);
     const scale = emit.op('Mul', [gamma!, rstd!]);
     const slope = emit.op('Neg', [emit.op('Mul', [emit.op('Mul', [scale, meanDyNormalised]), rstd!])]);
     const shift = emit.op('Neg', [emit.op('Mul', [scale, meanDy])]);
     const fromDy = affine(emit, dy!, scale, shift, channels);
-    const fromX = affine(emit, centred, slope, emit.floats(new Float32Array(channels)), channels);
+    const fromX = affine(emit, centred!, slope, emit.floats(new Float32Array(channels)), channels);
     return [
       emit.op('Add', [fromDy, fromX]),
       emit.op('Mul', [meanDyNormalised, elements]),

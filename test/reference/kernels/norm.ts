@@ -25,11 +25,11 @@ export const normKernels: KernelsFor<NormOps> = {
     const variance = channelMean(shape, (at) => (data[at]! - mean[channelOf(shape, at)]!) ** 2);
     const rstd = variance.map((v) => 1 / Math.sqrt(v + epsilon));
     const y = perElement(x!, (value, c) => (value - mean[c]!) * rstd[c]! * gamma!.data[c]! + beta!.data[c]!);
-    return [y, mean, variance, rstd];
+    return [y, mean, variance, rstd, perElement(x!, (value, c) => value - mean[c]!)];
   },
   // With x̂ = (x - mean)·rstd over m elements: dβ = Σ dy, dγ = Σ dy·x̂, dx = γ·rstd·(dy - dβ/m - x̂·dγ/m).
-  BatchNormGrad: ([dy, x, gamma, mean, rstd]) => {
-    const normalised = perElement(x!, (value, c) => (value - mean!.data[c]!) * rstd!.data[c]!);
+  BatchNormGrad: ([dy, centred, gamma, rstd]) => {
+    const normalised = perElement(centred!, (value, c) => value * rstd!.data[c]!);
     const meanDy = channelMean(dy!.shape, (at) => dy!.data[at]!);
     const meanProduct = channelMean(dy!.shape, (at) => dy!.data[at]! * normalised[at]!);
     const m = count(dy!.shape) / dy!.shape[1]!;
