@@ -48,8 +48,7 @@ export const layoutShapes = {
   Slice: (inputs, { axes, starts, ends }, fail) => {
     const [x] = expectRanks(inputs, [null], fail);
     expectAxes(axes, x.shape.length, fail);
-    if (starts.length !== axes.length || ends.length !== axes.length)
-      throw fail('needs a start and an end for every axis');
+    if (starts.length !== axes.length || ends.length !== axes.length) throw fail('needs starts and ends for all axes');
     const shape: Dim[] = [...x.shape];
     axes.forEach((axis, i) => {
       const [start, end] = [starts[i]!, ends[i]!];
