@@ -58,10 +58,16 @@ export class Graph {
 
   constructor(readonly name: string) {}
 
-  /** Declares a graph input. @throws UsageError where the name is taken */
+  /** Declares a graph input. @throws UsageError where the name is taken or the shape is none */
   input(name: string, dtype: GraphDType, shape: Shape): Value {
     if (this.inputs.has(name)) {
       throw new UsageError('GRAPH_DUPLICATE_INPUT', `graph ${this.name}: input '${name}' is declared twice`);
+    }
+    if (!shape.every((dim) => (typeof dim === 'string' ? dim !== '' : Number.isSafeInteger(dim) && dim >= 0))) {
+      throw new UsageError(
+        'GRAPH_INPUT_SHAPE',
+        `graph ${this.name}: input '${name}' has shape [${shape.join(', ')}]; dimensions are integers from 0 on, or names`,
+      );
     }
     const value = new Value(this, this.nextId++, dtype, shape, { kind: 'input', name });
     this.inputs.set(name, value);
@@ -73,7 +79,7 @@ export class Graph {
     if (elementCount(tensor.shape) !== tensor.data.length) {
       throw new UsageError(
         'GRAPH_CONSTANT_SIZE',
-        `graph ${this.name}: constant [${tensor.shape.join(', ')}] has ${tensor.data.length} elements`,
+        `graph ${this.name}: constant [${tensor.shape.join(', ')}] has ${tensor.data.length} elements, needs ${elementCount(tensor.shape)}`,
       );
     }
     return new Value(this, this.nextId++, tensor.dtype, tensor.shape, { kind: 'constant', tensor });
@@ -93,7 +99,10 @@ export class Graph {
   apply<O extends OpName>(op: O, inputs: readonly Value[], attributes: OpAttributes[O]): readonly Value[] {
     for (const input of inputs) {
       if (input.graph !== this) {
-        throw new UsageError('GRAPH_MIXED', `${this.where(op)}: input ${input.toString()} belongs to another graph`);
+        throw new UsageError(
+          'GRAPH_MIXED',
+          `${this.where(op)}: input ${input.toString()} belongs to graph ${input.graph.name}`,
+        );
       }
     }
     const rule = shapeRules[op] as ShapeRule<O>;
