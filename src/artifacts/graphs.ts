@@ -177,8 +177,9 @@ class StepNamer {
     const { section } = value.producer!;
     this.meanings.set(name, meaning);
     const known = this.outputsBySection.get(section);
-    if (known) known.push({ name, value });
-    else this.outputsBySection.set(section, [{ name, value }]);
+    const output = { name, value, internal: this.isCrossing(name) };
+    if (known) known.push(output);
+    else this.outputsBySection.set(section, [output]);
   }
 }
 

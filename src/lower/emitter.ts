@@ -26,8 +26,8 @@ export class Emitter {
   }
 
   /** Emits a node with one output and returns its name. */
-  op(opType: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}): string {
-    return this.multi(opType, inputs, 1, attributes)[0]!;
+  op(opType: string, inputs: readonly string[], attributes: Record<string, AttributeValue> = {}, domain = ''): string {
+    return this.multi(opType, inputs, 1, attributes, domain)[0]!;
   }
 
   /** Emits a node with several outputs. */

@@ -1,6 +1,6 @@
 /** From logical operators to ONNX models. */
-export { lower, type Lowering } from './lower.js';
-export { portable } from './portable/index.js';
+export { lower, type Lowering, ruleWriter } from './lower.js';
+export { portable, portableRules } from './portable/index.js';
 export { cut, type GraphSlice, type NamedValue } from './slice.js';
 export { InPlaceProof } from './in-place.js';
 export { loweringNames, selectLowering } from './select.js';

@@ -1,9 +1,9 @@
 /** Turns a slice of logical operators into an ONNX model, with the rules of one lowering. */
 import type { Node, OpName, Value } from '../graph/index.js';
-import type { OnnxModel, OnnxNode } from '../onnx/model.js';
+import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model.js';
 import { Emitter } from './emitter.js';
 import { orderLeaves } from './execution-order.js';
-import type { GraphSlice } from './slice.js';
+import type { GraphSlice, NamedValue } from './slice.js';
 
 /** How a target writes one operator. @param inputs names of the lowered inputs @returns names of the outputs */
 export type LoweringRule<O extends OpName> = (
@@ -15,40 +15,36 @@ export type LoweringRule<O extends OpName> = (
 /** Rules for a family of operators. */
 export type LoweringFor<Ops> = { readonly [O in keyof Ops & OpName]: LoweringRule<O> };
 
-/** A target: a name, what it needs, and a rule for every operator. */
+export type LoweringRules = { readonly [O in OpName]: LoweringRule<O> };
+
+/** Writes the nodes of one slice. */
+export interface SliceWriter {
+  write(node: Node): void;
+  /** Name of a value in the form in which it leaves the slice. */
+  outputName(output: NamedValue): string;
+}
+
+/** A target: a name, what it needs, and how it writes a slice. */
 export interface Lowering {
   readonly name: string;
   readonly irVersion: number;
   /** Versions of ONNX Runtime that can run its graphs, e.g. `>=1.20`. */
   readonly onnxRuntime: string;
   readonly opsets: Readonly<Record<string, number>>;
-  readonly rules: { readonly [O in OpName]: LoweringRule<O> };
+  readonly writer: (emit: Emitter, slice: GraphSlice) => SliceWriter;
 }
 
 export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
   const emit = new Emitter();
-  const names = new Map<Value, string>();
-  for (const { name, value } of slice.inputs) {
-    emit.reserve(name);
-    names.set(value, name);
-  }
-  for (const { name } of slice.outputs) emit.reserve(name);
-  const nameOf = (value: Value): string => {
-    const known = names.get(value);
-    if (known !== undefined) return known;
-    if (value.source.kind !== 'constant') throw new Error(`slice ${slice.name} does not hold ${value.toString()}`);
-    const { dtype, data, shape } = value.source.tensor;
-    const name = emit.initializer(dtype as 'float32' | 'int64', data as Float32Array | BigInt64Array, shape);
-    names.set(value, name);
-    return name;
-  };
+  for (const { name } of [...slice.inputs, ...slice.outputs]) emit.reserve(name);
+  const writer = lowering.writer(emit, slice);
   for (const node of slice.nodes) {
     emit.enter(node.scope);
-    const rule = lowering.rules[node.op] as LoweringRule<OpName>;
-    const outputs = rule(emit, node, node.inputs.map(nameOf));
-    node.outputs.forEach((output, i) => names.set(output, outputs[i]!));
+    writer.write(node);
   }
-  const renamed = renameOutputs(emit, slice, nameOf);
+  emit.enter('output');
+  const names = slice.outputs.map((output) => writer.outputName(output));
+  const renamed = renameOutputs(emit, slice, names);
   return {
     irVersion: lowering.irVersion,
     opsets: lowering.opsets,
@@ -58,18 +54,76 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
       nodes: orderLeaves(pruned(renamed, slice)),
       inputs: slice.inputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
       outputs: slice.outputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
-      initializers: [...emit.initializers.values()],
+      initializers: usedInitializers(emit, renamed),
     },
   };
 }
 
+/** Writes every value in one form, operator by operator. */
+export function ruleWriter(rules: LoweringRules): Lowering['writer'] {
+  return (emit, slice) => {
+    const names = new ValueNames(emit, slice);
+    return {
+      write: (node) => {
+        const rule = rules[node.op] as LoweringRule<OpName>;
+        const outputs = rule(
+          emit,
+          node,
+          node.inputs.map((input) => names.of(input)),
+        );
+        node.outputs.forEach((output, i) => names.set(output, outputs[i]!));
+      },
+      outputName: ({ value }) => names.of(value),
+    };
+  };
+}
+
+/** Names of lowered values; constants become initializers at their first use. */
+export class ValueNames {
+  private readonly names = new Map<Value, string>();
+
+  constructor(
+    private readonly emit: Emitter,
+    private readonly slice: GraphSlice,
+  ) {
+    for (const { name, value } of slice.inputs) this.names.set(value, name);
+  }
+
+  has(value: Value): boolean {
+    return this.names.has(value) || value.source.kind === 'constant';
+  }
+
+  set(value: Value, name: string): void {
+    this.names.set(value, name);
+  }
+
+  delete(value: Value): void {
+    this.names.delete(value);
+  }
+
+  of(value: Value): string {
+    const known = this.names.get(value);
+    if (known !== undefined) return known;
+    if (value.source.kind !== 'constant') throw new Error(`slice ${this.slice.name} does not hold ${value.toString()}`);
+    const { dtype, data, shape } = value.source.tensor;
+    const name = this.emit.initializer(dtype as 'float32' | 'int64', data as Float32Array | BigInt64Array, shape);
+    this.names.set(value, name);
+    return name;
+  }
+}
+
+function usedInitializers(emit: Emitter, nodes: readonly OnnxNode[]): OnnxTensor[] {
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  return [...emit.initializers.values()].filter(({ name }) => read.has(name));
+}
+
 /** Gives produced outputs the names that the slice asks for; passes on inputs, constants and second names by Identity. */
-function renameOutputs(emit: Emitter, slice: GraphSlice, nameOf: (value: Value) => string): OnnxNode[] {
+function renameOutputs(emit: Emitter, slice: GraphSlice, names: readonly string[]): OnnxNode[] {
   const produced = new Set(emit.nodes.flatMap((node) => node.outputs));
   const renames = new Map<string, string>();
   const copies: { from: string; to: string }[] = [];
-  for (const { name, value } of slice.outputs) {
-    const current = nameOf(value);
+  for (const [i, { name }] of slice.outputs.entries()) {
+    const current = names[i]!;
     if (produced.has(current) && !renames.has(current)) renames.set(current, name);
     else copies.push({ from: current, to: name });
   }

@@ -13,6 +13,8 @@ export interface GraphSlice {
 export interface NamedValue {
   readonly name: string;
   readonly value: Value;
+  /** It only passes to other slices of the same lowering, which may choose its layout. */
+  readonly internal?: boolean;
 }
 
 /**

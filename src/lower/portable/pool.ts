@@ -25,43 +25,46 @@ export const poolLowering: LoweringFor<PoolOps> = {
     ];
   },
   GlobalAveragePool: (emit, _node, [x]) => [emit.op('ReduceMean', [x!], { axes: [2, 3], keepdims: 0 })],
-  GlobalAveragePoolGrad: (emit, { outputs: [dx], attributes: { inputSize } }, [dy]) => {
-    const shape = dx!.shape as number[];
+  GlobalAveragePoolGrad: (emit, { attributes: { inputSize } }, [dy]) => {
     const scaled = emit.op('Mul', [dy!, emit.floats([1 / (inputSize[0] * inputSize[1])], [])]);
-    const unsqueezed = emit.op('Reshape', [scaled, emit.ints([shape[0]!, shape[1]!, 1, 1])]);
-    return [emit.op('Expand', [unsqueezed, emit.ints(shape)])];
+    // 0 in Reshape keeps a dimension, and so does 1 in Expand.
+    const pixel = emit.op('Reshape', [scaled, emit.ints([0, 0, 1, 1])]);
+    return [emit.op('Expand', [pixel, emit.ints([1, 1, ...inputSize])])];
   },
-  ResizeBilinear: (emit, { inputs: [x], attributes: { size } }, [input]) => [
-    separable(
-      emit,
-      input!,
-      x!.shape as number[],
-      [interpolationMatrix(staticDim(x!.shape, 2), size[0]), interpolationMatrix(staticDim(x!.shape, 3), size[1])],
-      size,
-    ),
-  ],
+  ResizeBilinear: (emit, { inputs: [x], attributes: { size } }, [input]) => {
+    const [height, width] = [staticDim(x!.shape, 2), staticDim(x!.shape, 3)];
+    const rows = { data: interpolationMatrix(height, size[0]), shape: [size[0], height] as const };
+    const columns = { data: interpolationMatrix(width, size[1]), shape: [size[1], width] as const };
+    return [separable(emit, input!, staticDim(x!.shape, 1), rows, columns)];
+  },
   ResizeBilinearGrad: (emit, { inputs: [dy], attributes: { inputSize } }, [cotangent]) => {
-    const matrices = [0, 1].map((axis) => {
-      const output = staticDim(dy!.shape, axis + 2);
-      return transposedMatrix(interpolationMatrix(inputSize[axis as 0 | 1], output), output, inputSize[axis as 0 | 1]);
-    });
-    return [separable(emit, cotangent!, dy!.shape as number[], [matrices[0]!, matrices[1]!], inputSize)];
+    const along = (axis: 0 | 1): Matrix => {
+      const [input, output] = [inputSize[axis], staticDim(dy!.shape, axis + 2)];
+      return transposed({ data: interpolationMatrix(input, output), shape: [output, input] });
+    };
+    return [separable(emit, cotangent!, staticDim(dy!.shape, 1), along(0), along(1))];
   },
 };
 
-/** rows·X·columnsᵀ for every image and channel. `rows` is [oh, h], `columns` [ow, w]. */
-function separable(
-  emit: Emitter,
-  x: string,
-  [batch, channels, height, width]: readonly number[],
-  [rows, columns]: readonly [Float32Array, Float32Array],
-  [outHeight, outWidth]: readonly [number, number],
-): string {
-  const across = emit.floats(transposedMatrix(columns, outWidth, width!), [width!, outWidth]);
-  const flat = emit.op('Reshape', [x, emit.ints([batch! * channels! * height!, width!])]);
-  const wide = emit.op('Reshape', [
-    emit.op('MatMul', [flat, across]),
-    emit.ints([batch!, channels!, height!, outWidth]),
+/** Row-major. */
+interface Matrix {
+  readonly data: Float32Array;
+  readonly shape: readonly [number, number];
+}
+
+const transposed = ({ data, shape: [rows, columns] }: Matrix): Matrix => ({
+  data: transposedMatrix(data, rows, columns),
+  shape: [columns, rows],
+});
+
+/** rows·X·columnsᵀ for every image and channel: the wide product first, as one. ONNX's Resize is slower. */
+function separable(emit: Emitter, x: string, channels: number, rows: Matrix, columns: Matrix): string {
+  const [outWidth, width] = columns.shape;
+  const across = emit.floats(transposed(columns).data, [width, outWidth]);
+  const lines = emit.op('Reshape', [x, emit.ints([-1, width])]);
+  const resized = emit.op('Reshape', [
+    emit.op('MatMul', [lines, across]),
+    emit.ints([-1, channels, rows.shape[1], outWidth]),
   ]);
-  return emit.op('MatMul', [emit.floats(rows, [outHeight, height!]), wide]);
+  return emit.op('MatMul', [emit.floats(rows.data, rows.shape), resized]);
 }
