@@ -89,6 +89,21 @@ export async function removeTree(path: string): Promise<void> {
 }
 
 /**
+ * As `removeTree`, but a folder is whole until it is gone: it is moved aside first, so that a kill cannot leave part of it.
+ * What is then left aside, `removeLeftovers` takes.
+ * @throws as `writeFileAtomic`
+ */
+export async function removeTreeAtomic(path: string): Promise<void> {
+  try {
+    const aside = besideName(path, 'tmp');
+    await rename(path, aside);
+    await rm(aside, { recursive: true, force: true });
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw writeError(path, error);
+  }
+}
+
+/**
  * Removes what writers that were killed left unfinished in `folder`. The caller must be the folder's only writer.
  * @throws as `writeFileAtomic`
  */

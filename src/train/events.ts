@@ -1,0 +1,84 @@
+/** What training tells while it runs. Events are plain data: the command line prints them as JSON, metrics.jsonl keeps some. */
+
+export interface StartEvent {
+  readonly event: 'start';
+  readonly recipe: string;
+  readonly folder: string;
+  /** Optimizer steps done before, when a run is resumed; otherwise 0. */
+  readonly step: number;
+  /** Step to end at. */
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly modules: number;
+  readonly batch: number;
+  readonly trainImages: number;
+  readonly testImages: number;
+  readonly schedule: string;
+  readonly lowering: string;
+  readonly device: string;
+}
+
+/** A group of steps, up to and with `step`. */
+export interface StepEvent {
+  readonly event: 'step';
+  readonly step: number;
+  /** 1-based. */
+  readonly epoch: number;
+  /** Steps in the group. */
+  readonly steps: number;
+  readonly learningRate: number;
+  /** Mean over the group, by `<module>/<independent|cascade|final>/<classifier|decoder>`, before weighting. */
+  readonly losses: Readonly<Record<string, number>>;
+  /** Mean over the group of the weighted sum. */
+  readonly total: number;
+  /** null where none of the group's steps was timed. */
+  readonly imagesPerSecond: number | null;
+  /** Peak resident memory of the process so far, in bytes. */
+  readonly peakBytes: number;
+}
+
+/** The test split, at the end of an epoch (`epoch`) or where a run stops within one (`evaluation`). */
+export interface EvaluationEvent {
+  readonly event: 'epoch' | 'evaluation';
+  readonly step: number;
+  readonly epoch: number;
+  readonly testAccuracy: number;
+  /** Mean cross-entropy. */
+  readonly testLoss: number;
+}
+
+export interface CheckpointEvent {
+  readonly event: 'checkpoint';
+  readonly step: number;
+  readonly folder: string;
+}
+
+export interface DoneEvent {
+  readonly event: 'done';
+  readonly step: number;
+  readonly epoch: number;
+  readonly testAccuracy: number;
+  readonly testLoss: number;
+  readonly testImages: number;
+  readonly folder: string;
+}
+
+export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | DoneEvent;
+
+/** What a run keeps in metrics.jsonl. */
+export type MetricsEvent = StepEvent | EvaluationEvent;
+
+/** One step done, for a progress bar. */
+export interface StepProgress {
+  readonly step: number;
+  readonly epoch: number;
+  readonly total: number;
+  readonly imagesPerSecond: number;
+}
+
+export interface TrainListener {
+  readonly event?: (event: TrainEvent) => void;
+  readonly progress?: (progress: StepProgress) => void;
+  /** A doubtful circumstance, on one line. */
+  readonly warn?: (line: string) => void;
+}

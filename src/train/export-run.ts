@@ -1,0 +1,88 @@
+/** Exporting a run: its recipe, its weights, and images of its own data to verify the model with. */
+import { join } from 'node:path';
+import { checkWeights } from '../artifacts/index.js';
+import type { Dataset } from '../data/dataset.js';
+import { hasDefaultFolder, loadDataset } from '../data/load.js';
+import { Loader } from '../data/loader.js';
+import { InputError } from '../errors.js';
+import { type ExportedFile, writeExport } from '../export/index.js';
+import { readSafetensors } from '../files/safetensors.js';
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { buildStep } from '../local/index.js';
+import { Random } from '../random.js';
+import { readRecipe, type Recipe } from '../recipe/index.js';
+import { createNativeRuntime } from '../runtime/native/index.js';
+import { readLatest } from './checkpoint.js';
+
+export interface ExportOptions {
+  /** A safetensors file with all parameters of the recipe, instead of the run's latest checkpoint. */
+  readonly weights?: string | undefined;
+  /** Folder of the data set's files, where they are not bundled. */
+  readonly data?: string | undefined;
+  readonly threads?: number | undefined;
+}
+
+export interface ExportedRun extends ExportedFile {
+  /** What the model was verified with: a data set's test images, or random ones. */
+  readonly verifiedWith: string;
+}
+
+/** Most images to verify with. */
+const imageLimit = 256;
+/** Where there is no data set. */
+const randomImages = 64;
+
+/**
+ * Writes the inference model of a run folder.
+ *
+ * @param run a folder with `recipe.json` and, unless weights are given, a checkpoint
+ * @throws InputError where recipe, checkpoint, weights or data are missing or do not fit; as `writeExport`
+ */
+export async function exportRun(run: string, file: string, options: ExportOptions = {}): Promise<ExportedRun> {
+  const recipe = await readRecipe(join(run, 'recipe.json'));
+  const weights = await readWeights(run, recipe, options.weights);
+  const { images, source } = await verificationImages(recipe, options.data);
+  using runtime = await createNativeRuntime({ threads: options.threads });
+  return { ...(await writeExport(file, recipe, weights, images, runtime)), verifiedWith: source };
+}
+
+/** All parameters and statistics of the recipe's model, heads included. */
+async function readWeights(run: string, recipe: Recipe, file: string | undefined): Promise<NamedTensors> {
+  const specs = buildStep(recipe, 2).parameters; // they do not depend on the batch
+  if (file !== undefined) return checkWeights((await readSafetensors(file)).tensors, specs, file);
+  const { folder, weights } = await readLatest(run);
+  return checkWeights(weights, specs, join(folder, 'weights.safetensors'));
+}
+
+/** Test images of the recipe's data set if they can be had, else seeded noise, which normalised images resemble. */
+async function verificationImages(
+  recipe: Recipe,
+  folder: string | undefined,
+): Promise<{ images: HostTensor<'float32'>; source: string }> {
+  const dataset = await testImages(recipe, folder);
+  if (dataset === null) return { images: noise(recipe), source: 'random images' };
+  const config = { ...recipe.data, batch: imageLimit };
+  const loader = new Loader(dataset, config, recipe.network.image, { seed: recipe.seed, train: false });
+  return { images: loader.batch(0, 0).image, source: `test images of ${dataset.name}` };
+}
+
+/** null where the user named no folder and the data are not where they are looked for by themselves. */
+async function testImages({ data }: Recipe, folder: string | undefined): Promise<Dataset | null> {
+  if (folder === undefined && !hasDefaultFolder(data.dataset)) return null;
+  try {
+    return await loadDataset(data.dataset, 'test', folder);
+  } catch (error) {
+    if (folder === undefined && error instanceof InputError && error.code === 'DATASET_MISSING') return null;
+    throw error;
+  }
+}
+
+/** Standard normal pixels. */
+function noise({ network, seed }: Recipe): HostTensor<'float32'> {
+  const shape = [randomImages, ...network.image];
+  const random = new Random(seed, 'export');
+  return float32(
+    shape,
+    Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
+  );
+}

@@ -1,0 +1,10 @@
+/** Training and evaluation: the loop, its run folder, and what it tells. */
+export { readLatest, type Checkpoint } from './checkpoint.js';
+export type { CheckpointState } from './checkpoint-state.js';
+export { evaluate, evaluationLoader, type Evaluation, type Score } from './evaluate.js';
+export type * from './events.js';
+export { learningRate } from './learning-rate.js';
+export type { TrainOptions } from './options.js';
+export { readRun, type Run } from './run-folder.js';
+export { train } from './trainer.js';
+export type { TrainResult } from './training.js';

@@ -1,0 +1,44 @@
+/** What a training can be told. */
+import { UsageError } from '../errors.js';
+import type { EngineOptions } from '../pipeline/index.js';
+
+export interface TrainOptions extends Pick<EngineOptions, 'schedule' | 'lowering' | 'device' | 'threads'> {
+  /** The run folder. */
+  readonly folder: string;
+  /** Folder of the data set's files; needed where they are not bundled. */
+  readonly data?: string;
+  /** Epochs to train, instead of the recipe's; the learning rate follows. */
+  readonly epochs?: number;
+  /** Optimizer steps of the whole run, those before a resume included, at which to stop if its epochs have more. */
+  readonly steps?: number;
+  /** Instead of the recipe's. */
+  readonly seed?: number;
+  /** Go on with the run in the folder. Default: begin a new one. */
+  readonly resume?: boolean;
+  /** Steps between checkpoints, besides those at the end of each epoch. Default 500. */
+  readonly checkpointEvery?: number;
+  /** Checkpoints to keep. Default 2. */
+  readonly keepCheckpoints?: number;
+  /** Steps in a line of metrics.jsonl; an epoch's last line may have fewer. Default 20. */
+  readonly logEvery?: number;
+  /** Stops after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal;
+}
+
+/** How often things happen, in steps. */
+export interface Pace {
+  readonly checkpointEvery: number;
+  readonly keepCheckpoints: number;
+  readonly logEvery: number;
+}
+
+/** @throws UsageError `TRAIN_OPTION` for a number that is no whole number from 1 */
+export function paceOf(options: TrainOptions): Pace {
+  for (const key of ['epochs', 'steps', 'checkpointEvery', 'keepCheckpoints', 'logEvery'] as const) {
+    const value = options[key];
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) continue;
+    throw new UsageError('TRAIN_OPTION', `train: ${key} is ${value}; allowed: a whole number from 1`);
+  }
+  const { checkpointEvery = 500, keepCheckpoints = 2, logEvery = 20 } = options;
+  return { checkpointEvery, keepCheckpoints, logEvery };
+}

@@ -1,0 +1,54 @@
+/** Where a run's metrics go: metrics.jsonl and a TensorBoard event file. */
+import type { MetricsEvent } from './events.js';
+import { MetricsFile, truncateMetrics, type MetricsReach } from './metrics.js';
+import { metricsPath } from './run-folder.js';
+import { EventFile, type Scalars } from './tensorboard.js';
+
+export class RunRecorder {
+  private constructor(
+    private readonly metrics: MetricsFile,
+    private readonly events: EventFile,
+  ) {}
+
+  /**
+   * Goes on where a checkpoint ends: what was recorded after it is dropped.
+   * @throws InputError as `truncateMetrics` and `writeFileAtomic`
+   */
+  static async open(folder: string, reach: MetricsReach): Promise<RunRecorder> {
+    await truncateMetrics(metricsPath(folder), reach);
+    const metrics = await MetricsFile.open(metricsPath(folder));
+    try {
+      return new RunRecorder(metrics, await EventFile.create(folder, reach.step));
+    } catch (error) {
+      await metrics.close();
+      throw error;
+    }
+  }
+
+  async record(event: MetricsEvent): Promise<void> {
+    await this.metrics.append(event);
+    await this.events.write(event.step, scalarsOf(event));
+  }
+
+  /** Waits until the metrics are on the disk. */
+  async sync(): Promise<void> {
+    await this.metrics.sync();
+  }
+
+  async close(): Promise<void> {
+    await this.metrics.close();
+    await this.events.close();
+  }
+}
+
+function scalarsOf(event: MetricsEvent): Scalars {
+  if (event.event !== 'step') return { 'test/accuracy': event.testAccuracy, 'test/loss': event.testLoss };
+  const { losses, total, learningRate, imagesPerSecond, peakBytes } = event;
+  return {
+    'loss/total': total,
+    ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`loss/${name}`, loss])),
+    learning_rate: learningRate,
+    ...(imagesPerSecond === null ? {} : { 'speed/images_per_second': imagesPerSecond }),
+    'memory/peak_bytes': peakBytes,
+  };
+}

@@ -1,0 +1,115 @@
+/** The run folder: begun once, gone on with only by the same recipe. */
+import { readdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { InputError } from '../errors.js';
+import { ensureDirectory, removeTree, writeDirectoryAtomic, writeFileAtomic } from '../files/atomic.js';
+import { printable } from '../files/printable.js';
+import { errnoCode, readError } from '../files/system-errors.js';
+import { readRecipe, recipeHash, toJson, type Recipe } from '../recipe/index.js';
+import { readLatest, type Checkpoint } from './checkpoint.js';
+import { firstDifference } from './difference.js';
+
+const RECIPE = 'recipe.json';
+const METRICS = 'metrics.jsonl';
+
+export const metricsPath = (run: string): string => join(run, METRICS);
+
+/** A run as it lies on the disk. */
+export interface Run {
+  readonly folder: string;
+  /** With what the command line set in it. */
+  readonly recipe: Recipe;
+  readonly checkpoint: Checkpoint;
+}
+
+/**
+ * Reads a run folder with its latest checkpoint.
+ * @throws InputError `RUN_MISSING` if there is no run; `RUN_RECIPE_CHANGED` if its recipe.json is not the one it was begun with; as
+ * `readRecipe` and `readLatest`
+ */
+export async function readRun(folder: string): Promise<Run> {
+  const names = await listFolder(folder);
+  const at = printable(folder);
+  if (names === null) throw new InputError('RUN_MISSING', `${at}: no such folder; allowed: the folder of a run`);
+  if (!names.includes(RECIPE)) {
+    const found = names.length === 0 ? 'is empty' : `holds no ${RECIPE}`;
+    throw new InputError('RUN_MISSING', `${at}: ${found}; allowed: the folder of a run`);
+  }
+  const recipe = await readRecipe(join(folder, RECIPE));
+  const checkpoint = await readLatest(folder);
+  if (checkpoint.state.recipeHash !== recipeHash(recipe)) {
+    const path = printable(join(folder, RECIPE));
+    throw new InputError('RUN_RECIPE_CHANGED', `${path}: is not the recipe that the run was begun with; put it back`);
+  }
+  return { folder, recipe, checkpoint };
+}
+
+/**
+ * Refuses to go on with a run under another recipe.
+ * @throws InputError `RESUME_RECIPE` naming the first difference
+ */
+export function requireSameRecipe({ folder, recipe }: Run, given: Recipe): void {
+  if (recipeHash(recipe) === recipeHash(given)) return;
+  const { path, before, now } = firstDifference(recipe, given);
+  throw new InputError(
+    'RESUME_RECIPE',
+    `${printable(folder)}: the run has ${path} ${printable(before, 60)}, the recipe now ${printable(now, 60)}; ` +
+      'allowed: to resume with the same recipe, or another in a new folder',
+  );
+}
+
+/**
+ * Refuses a folder that a new run cannot have.
+ * @throws InputError `RUN_EXISTS` if it holds a run, `OUTPUT_EXISTS` if it holds anything else, `OUTPUT_NOT_WRITABLE` if it is a file
+ */
+export async function requireFreeFolder(folder: string): Promise<void> {
+  const names = await listFolder(folder);
+  if (names === null || names.length === 0) return;
+  const at = printable(folder);
+  if (names.includes(RECIPE) || names.includes('latest')) {
+    throw new InputError('RUN_EXISTS', `${at}: holds a run; add --resume to go on with it, or name a new folder`);
+  }
+  throw new InputError('OUTPUT_EXISTS', `${at}: exists and is not empty; allowed: a new or an empty folder`);
+}
+
+/**
+ * Makes the folder of a new run with its first checkpoint; if that fails, nothing stays. Missing parents are made.
+ * @param addCheckpoint writes the checkpoint into the folder that it is given
+ * @throws as `requireFreeFolder` and `writeDirectoryAtomic`; what `addCheckpoint` throws
+ */
+export async function createRun(
+  folder: string,
+  recipe: Recipe,
+  addCheckpoint: (folder: string) => Promise<void>,
+): Promise<void> {
+  await requireFreeFolder(folder);
+  const fill = async (target: string): Promise<void> => {
+    await writeFileAtomic(metricsPath(target), '');
+    await writeFileAtomic(join(target, RECIPE), toJson(recipe));
+    await addCheckpoint(target);
+  };
+  await ensureDirectory(dirname(resolve(folder)));
+  if ((await listFolder(folder)) === null) return writeDirectoryAtomic(folder, fill);
+  // An empty folder may be a mount point, which nothing can be renamed to.
+  try {
+    await fill(folder);
+  } catch (error) {
+    for (const name of (await listFolder(folder)) ?? []) await removeTree(join(folder, name));
+    throw error;
+  }
+}
+
+/** Names in a folder; null where there is none. */
+async function listFolder(folder: string): Promise<string[] | null> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return null;
+    if (errnoCode(error) === 'ENOTDIR') {
+      throw new InputError('OUTPUT_NOT_WRITABLE', `${printable(folder)}: is a file; a folder is needed`, {
+        cause: error,
+      });
+    }
+    throw readError(folder, error);
+  }
+}

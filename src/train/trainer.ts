@@ -1,0 +1,54 @@
+/** Training a recipe: checks everything, starts the engine, runs the loop. */
+import { availableParallelism } from 'node:os';
+import { openEngine } from '../pipeline/index.js';
+import type { Recipe } from '../recipe/index.js';
+import { begin, changedCircumstances, requireSameData, startingState } from './beginning.js';
+import type { TrainListener } from './events.js';
+import { learningRate } from './learning-rate.js';
+import { paceOf, type TrainOptions } from './options.js';
+import { loadTrainingData } from './training-data.js';
+import { Training, type TrainResult } from './training.js';
+
+/**
+ * Trains a recipe into a run folder, or goes on with the run that is there.
+ *
+ * Everything is checked and read before the folder is made. A run that is killed and resumed has the bits of one that was
+ * not, on the same machine, threads, schedule and lowering.
+ *
+ * @throws InputError where recipe, data, options or folder are not as they must be; RunError `LOSS_NOT_FINITE` or `WEIGHTS_NOT_FINITE`
+ * where training diverges (the last checkpoint is from before), `TRAIN_INTERRUPTED` where `options.signal` stopped it
+ */
+export async function train(given: Recipe, options: TrainOptions, listener: TrainListener = {}): Promise<TrainResult> {
+  const pace = paceOf(options);
+  const beginning = await begin(given, options);
+  warnOfNoLearning(beginning.recipe, listener);
+  const data = await loadTrainingData(beginning.recipe, options.data);
+  requireSameData(beginning, data.hash);
+  const { schedule = 'sync', lowering, device = 'cpu', threads } = options;
+  const open = await openEngine(beginning.recipe, { schedule, lowering, device, threads });
+  try {
+    const { runtime, manifest } = open;
+    const computed = {
+      onnxRuntime: runtime.version,
+      device,
+      schedule,
+      lowering: manifest.lowering,
+      threads: threads ?? availableParallelism(),
+    };
+    for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
+    const { weights, optimizer } = startingState(beginning, manifest);
+    open.engine.load(weights, optimizer ?? undefined);
+    const training = new Training(beginning, data, open, computed, pace, options, listener);
+    return await training.run();
+  } finally {
+    open.dispose();
+  }
+}
+
+function warnOfNoLearning(recipe: Recipe, { warn }: TrainListener): void {
+  const { type, epochs } = recipe.schedule;
+  if (type !== 'cosine' || epochs > 1 || learningRate(recipe, 1) > 0) return;
+  warn?.(
+    'schedule: the cosine is 0 in its last epoch, so one epoch alone learns nothing: train more, or use "constant"',
+  );
+}

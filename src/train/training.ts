@@ -1,0 +1,239 @@
+/** The training loop: batches through an engine, with evaluation, metrics and checkpoints on the way. */
+import { RunError } from '../errors.js';
+import { prefetch } from '../data/prefetch.js';
+import { printable } from '../files/printable.js';
+import type { OpenEngine, StepReport } from '../pipeline/index.js';
+import { recipeHash, type Recipe } from '../recipe/index.js';
+import type { Beginning } from './beginning.js';
+import { CheckpointWriter, cleanCheckpoints } from './checkpoint.js';
+import type { CheckpointState, RunState } from './checkpoint-state.js';
+import { evaluate } from './evaluate.js';
+import type { DoneEvent, EvaluationEvent, MetricsEvent, TrainEvent, TrainListener } from './events.js';
+import { requireFiniteEvaluation, requireFiniteLosses, requireFiniteTensors, type Whereabouts } from './finite.js';
+import { learningRate } from './learning-rate.js';
+import { LossMeter } from './meter.js';
+import type { Pace, TrainOptions } from './options.js';
+import { RunRecorder } from './recorder.js';
+import { createRun } from './run-folder.js';
+import type { TrainingData } from './training-data.js';
+
+/** How a training ended. */
+export type TrainResult = Omit<DoneEvent, 'event'>;
+
+/** One training from its first step here to its last; the engine holds its starting state. */
+export class Training {
+  private readonly recipe: Recipe;
+  private readonly folder: string;
+  private readonly totalSteps: number;
+  private readonly stepsPerEpoch: number;
+  private readonly checkpoints: CheckpointWriter;
+  private readonly meter: LossMeter;
+  private step: number;
+  private evaluation: CheckpointState['evaluation'];
+  private recorder!: RunRecorder;
+
+  constructor(
+    private readonly beginning: Beginning,
+    private readonly data: TrainingData,
+    private readonly open: OpenEngine,
+    private readonly computed: CheckpointState['computed'],
+    private readonly pace: Pace,
+    private readonly options: TrainOptions,
+    private readonly listener: TrainListener,
+  ) {
+    const { recipe, run } = beginning;
+    const state = run?.checkpoint.state;
+    this.recipe = recipe;
+    this.folder = options.folder;
+    this.stepsPerEpoch = data.train.batchesPerEpoch;
+    this.totalSteps = Math.min(options.steps ?? Infinity, recipe.schedule.epochs * this.stepsPerEpoch);
+    this.checkpoints = new CheckpointWriter(this.folder, pace.keepCheckpoints, run?.checkpoint);
+    this.meter = new LossMeter(state?.openGroup);
+    this.step = state?.step ?? 0;
+    this.evaluation = state?.evaluation ?? null;
+  }
+
+  async run(): Promise<TrainResult> {
+    this.stopIfAsked();
+    await this.prepareFolder();
+    this.recorder = await RunRecorder.open(this.folder, {
+      step: this.step,
+      evaluatedStep: this.evaluation?.step ?? -1,
+    });
+    try {
+      this.tell(this.startEvent());
+      // A run may have been stopped between an epoch's last step and its evaluation.
+      if (this.step > 0 && this.step % this.stepsPerEpoch === 0 && !this.evaluated) await this.endEpoch();
+      await this.trainSteps();
+      return await this.finish();
+    } finally {
+      await this.recorder.close();
+    }
+  }
+
+  private async prepareFolder(): Promise<void> {
+    if (this.beginning.run) return cleanCheckpoints(this.folder);
+    await createRun(this.folder, this.recipe, async (folder) => {
+      const writer = new CheckpointWriter(folder, this.pace.keepCheckpoints);
+      await writer.write(this.state(), this.tensors);
+    });
+  }
+
+  private async trainSteps(): Promise<void> {
+    const { step, stepsPerEpoch } = this;
+    if (step >= this.totalSteps) return;
+    const { epochs: endEpoch } = this.recipe.schedule;
+    const range = { epoch: Math.floor(step / stepsPerEpoch), index: step % stepsPerEpoch, endEpoch };
+    let begun = performance.now();
+    for await (const { epoch, batch } of prefetch(this.data.train, range)) {
+      const rate = learningRate(this.recipe, epoch + 1);
+      const report = await this.open.engine.step(batch, rate, this.step + 1);
+      this.step++;
+      requireFiniteLosses(report, this.whereabouts());
+      this.note(report, (performance.now() - begun) / 1000);
+      await this.afterStep();
+      if (this.step >= this.totalSteps) return;
+      begun = performance.now();
+    }
+  }
+
+  /** Adds a step to the group in progress. */
+  private note(report: StepReport, seconds: number): void {
+    const images = this.recipe.data.batch;
+    this.meter.add(report, images, seconds);
+    const { step, epoch } = this;
+    this.listener.progress?.({ step, epoch, total: report.total, imagesPerSecond: images / seconds });
+  }
+
+  /** What is due after a step: a line of metrics, the end of an epoch, a checkpoint, a stop. */
+  private async afterStep(): Promise<void> {
+    const index = this.step % this.stepsPerEpoch;
+    if (index === 0 || index % this.pace.logEvery === 0) await this.recordGroup();
+    if (index === 0) await this.endEpoch();
+    else if (this.step % this.pace.checkpointEvery === 0 || this.options.signal?.aborted) await this.checkpoint();
+    this.stopIfAsked();
+  }
+
+  private async endEpoch(): Promise<void> {
+    await this.evaluate('epoch');
+    await this.checkpoint();
+  }
+
+  private async finish(): Promise<TrainResult> {
+    if (!this.evaluated || !this.meter.empty) {
+      if (!this.meter.empty) await this.recordGroup();
+      await this.evaluate('evaluation');
+      await this.checkpoint();
+    }
+    const { accuracy, loss, images } = this.evaluation!;
+    const { step, epoch, folder } = this;
+    const result = { step, epoch, testAccuracy: accuracy, testLoss: loss, testImages: images, folder };
+    this.tell({ event: 'done', ...result });
+    return result;
+  }
+
+  private async recordGroup(): Promise<void> {
+    const { step, epoch } = this;
+    const { learningRate: rate } = this.whereabouts();
+    const peakBytes = process.resourceUsage().maxRSS * 1024;
+    await this.record({ event: 'step', step, epoch, learningRate: rate, ...this.meter.take(), peakBytes });
+  }
+
+  /** Evaluates the test split, unless that was done at this step. Leaves at once if the training is to stop. */
+  private async evaluate(event: EvaluationEvent['event']): Promise<void> {
+    if (this.evaluated) return;
+    const { step, epoch } = this;
+    const { engine } = this.open;
+    try {
+      const found = await evaluate((image) => engine.evaluate(image), this.data.test, this.options.signal);
+      requireFiniteEvaluation(found.loss, this.whereabouts());
+      this.evaluation = { step, ...found };
+      await this.record({ event, step, epoch, testAccuracy: found.accuracy, testLoss: found.loss });
+    } catch (error) {
+      if (error !== this.options.signal?.reason) throw error;
+      await this.checkpoint();
+      this.stopIfAsked();
+    }
+  }
+
+  private async checkpoint(): Promise<void> {
+    await this.recorder.sync();
+    const folder = await this.checkpoints.write(this.state(), this.tensors);
+    this.tell({ event: 'checkpoint', step: this.step, folder });
+  }
+
+  /** Weights and optimizer state to keep. @throws RunError `WEIGHTS_NOT_FINITE` */
+  private readonly tensors = () => {
+    const { engine } = this.open;
+    const tensors = { weights: engine.readWeights(), optimizer: engine.readOptimizer() };
+    requireFiniteTensors(tensors.weights, this.whereabouts());
+    requireFiniteTensors(tensors.optimizer, this.whereabouts());
+    return tensors;
+  };
+
+  private state(): RunState {
+    const { step, stepsPerEpoch, recipe, computed, evaluation } = this;
+    return {
+      step,
+      epoch: Math.floor(step / stepsPerEpoch) + 1,
+      index: step % stepsPerEpoch,
+      stepsPerEpoch,
+      seed: recipe.seed,
+      recipeHash: recipeHash(recipe),
+      overrides: this.beginning.overrides,
+      dataHash: this.data.hash,
+      computed,
+      evaluation,
+      openGroup: this.meter.empty ? null : this.meter.open(),
+    };
+  }
+
+  /** The epoch, 1-based, of the last step done. */
+  private get epoch(): number {
+    return Math.max(1, Math.ceil(this.step / this.stepsPerEpoch));
+  }
+
+  /** Whether the last evaluation is of the last step. */
+  private get evaluated(): boolean {
+    return this.evaluation?.step === this.step;
+  }
+
+  private whereabouts(): Whereabouts {
+    return { step: this.step, learningRate: learningRate(this.recipe, this.epoch) };
+  }
+
+  private startEvent(): TrainEvent {
+    const { recipe, folder, step, totalSteps, stepsPerEpoch, data, computed } = this;
+    return {
+      event: 'start',
+      recipe: recipe.name,
+      folder,
+      step,
+      totalSteps,
+      stepsPerEpoch,
+      modules: this.open.manifest.modules.length,
+      batch: recipe.data.batch,
+      trainImages: data.trainImages,
+      testImages: data.testImages,
+      schedule: computed.schedule,
+      lowering: computed.lowering,
+      device: computed.device,
+    };
+  }
+
+  private async record(event: MetricsEvent): Promise<void> {
+    await this.recorder.record(event);
+    this.tell(event);
+  }
+
+  private tell(event: TrainEvent): void {
+    this.listener.event?.(event);
+  }
+
+  private stopIfAsked(): void {
+    if (!this.options.signal?.aborted) return;
+    const resume = this.checkpoints.has(this.step) ? '; go on with --resume' : '';
+    const at = `stopped as asked after step ${this.step} of ${this.totalSteps}`;
+    throw new RunError('TRAIN_INTERRUPTED', `${printable(this.folder)}: ${at}${resume}`);
+  }
+}
