@@ -5,16 +5,28 @@ import { version } from '../version.js';
 import type { AddCommand } from './command.js';
 import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
+import { addEval } from './commands/eval.js';
 import { addHelp } from './commands/help.js';
 import { addInit } from './commands/init.js';
 import { addInspect } from './commands/inspect.js';
 import { addSchema } from './commands/schema.js';
 import { addStep } from './commands/step.js';
+import { addTrain } from './commands/train.js';
 import type { Sink, Streams } from './output.js';
 import { reportError } from './report-error.js';
 
 /** In the order of the help. */
-const COMMANDS: readonly AddCommand[] = [addCheck, addInspect, addInit, addBuild, addStep, addSchema, addHelp];
+const COMMANDS: readonly AddCommand[] = [
+  addCheck,
+  addInspect,
+  addInit,
+  addBuild,
+  addTrain,
+  addEval,
+  addStep,
+  addSchema,
+  addHelp,
+];
 
 /**
  * Runs one command.

@@ -157,9 +157,11 @@ const perChannel = (element: z.ZodNumber, what: string) => {
   return z.array(element, { error: allowed }).min(1, { error: allowed });
 };
 
+export const datasetNames = ['digits', 'fashion-mnist', 'mnist', 'cifar10', 'cifar100'] as const;
+
 const padAllowed = 'a list of 2 integers (height and width), or null';
 const data = object({
-  dataset: choice(['digits', 'fashion-mnist', 'mnist', 'cifar10', 'cifar100']),
+  dataset: choice(datasetNames),
   batch: integer(1, 65536).describe('Images per optimizer step.'),
   normalize: object({
     mean: perChannel(

@@ -8,3 +8,4 @@ export type { TrainOptions } from './options.js';
 export { readRun, type Run } from './run-folder.js';
 export { train } from './trainer.js';
 export type { TrainResult } from './training.js';
+export { evaluateModel, type EvaluateModelOptions, type ModelEvaluation } from './evaluate-model.js';
