@@ -1,0 +1,85 @@
+/** The filter gradient of convolution with the blocked kernels. */
+import { type Node, staticShape, type Value } from '../../graph/index.js';
+import { mapShape } from './layout.js';
+import type { BlockedWriter } from './writer.js';
+
+export function convWeightGrad(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
+  const { groups, kernel, pads } = node.attributes;
+  if (groups !== 1) return false;
+  if (kernel[0] === 1 && kernel[1] === 1 && pads.every((amount) => amount === 0)) return pointwise(writer, node);
+  return correlation(writer, node);
+}
+
+/** A 1×1 filter: dW = dYᵀ·X over all positions. */
+function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
+  const { blocked, emit } = writer;
+  const [x, cotangent] = node.inputs as [Value, Value];
+  const { strides } = node.attributes;
+  const [batch, out, height, width] = staticShape(cotangent.shape) as [number, number, number, number];
+  const channels = mapShape(x)!.channels;
+  if (channels % blocked.block !== 0 || out % blocked.block !== 0) return false;
+  const read =
+    strides[0] === 1 && strides[1] === 1
+      ? writer.asBlocked(x)
+      : blocked.op('AveragePool', [writer.asBlocked(x)], { kernel_shape: [1, 1], strides });
+  const positions = batch * height * width;
+  const input = blocked.reshape(blocked.toChannelsLast(read, channels), [positions, channels]);
+  const gradient = blocked.reshape(blocked.toChannelsLast(writer.asBlocked(cotangent), out), [positions, out]);
+  const product = emit.op('Gemm', [gradient, input], { transA: 1 });
+  writer.setPlain(node.outputs[0]!, blocked.reshape(product, [out, channels, 1, 1]));
+  return true;
+}
+
+/**
+ * dW is the correlation of the input with the cotangent, summed over the batch. Images take the place of channels: groups of b images are convolved at
+ * once, channel c of the input being entry c of the batch, the cotangent the filter, and its images the filter's input channels; what
+ * remains is a sum over the groups. The forward stride becomes the dilation.
+ */
+function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
+  const { blocked, emit } = writer;
+  const b = blocked.block;
+  const [x, cotangent] = node.inputs as [Value, Value];
+  const { strides, pads, kernel } = node.attributes;
+  const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
+  const [, out, outHeight, outWidth] = staticShape(cotangent.shape) as [number, number, number, number];
+  const end = (axis: 0 | 1, size: number, outSize: number): number =>
+    (outSize - 1) * strides[axis] + kernel[axis] - size - pads[axis];
+  const bottom = end(0, height, outHeight);
+  const right = end(1, width, outWidth);
+  if (batch % b !== 0 || bottom < 0 || right < 0) return false;
+  const groups = batch / b;
+  const storedOut = blocked.padded(out);
+  const pixels = (storedOut / b) * outHeight * outWidth;
+  const asFilter = blocked.toChannelsLast(
+    blocked.reshape(writer.asBlocked(cotangent), [groups, b * b, pixels, 1]),
+    b * b,
+  );
+  const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
+  const imagesInside = blocked.op('ReorderInput', [
+    blocked.reshape(writer.plain(x), [1, batch, channels * height * width, 1]),
+  ]);
+  const byChannel = blocked.transpose(blocked.reshape(imagesInside, [groups, channels, height * width * b]), [1, 0, 2]);
+  const rows = blocked.reshape(byChannel, [channels * groups * height, width * b]);
+  // Columns are padded here, rows by the kernel, which is faster so.
+  const widened = emit.op('Pad', [rows, emit.ints([0, pads[1] * b, 0, right * b])]);
+  const product = blocked.op(
+    'Conv',
+    [blocked.reshape(widened, [channels, batch, height, width + pads[1] + right]), filter],
+    {
+      kernel_shape: [outHeight, outWidth],
+      dilations: strides,
+      pads: [pads[0], 0, bottom, 0],
+      group: groups,
+    },
+  );
+  const taps = kernel[0] * kernel[1];
+  const grouped = blocked.reshape(product, [channels, groups, storedOut * taps]);
+  const summed = groups === 1 ? grouped : emit.op('ReduceSum', [grouped, emit.ints([1])], { keepdims: 0 });
+  const ordered = blocked.transpose(blocked.reshape(summed, [channels, storedOut / b, taps, b]), [1, 3, 0, 2]);
+  const stored = blocked.reshape(ordered, [storedOut, channels, ...kernel]);
+  writer.setPlain(
+    node.outputs[0]!,
+    storedOut === out ? stored : emit.op('Slice', [stored, emit.ints([0]), emit.ints([out]), emit.ints([0])]),
+  );
+  return true;
+}

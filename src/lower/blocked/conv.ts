@@ -1,0 +1,42 @@
+/** Convolutions and their gradients with the blocked kernels. */
+import { type Node, staticShape, type Value } from '../../graph/index.js';
+import type { ConvAttributes } from '../../graph/ops/conv.js';
+import { padFilter, reorderFilter, reorderImageFilter } from './filters.js';
+import { convInputGrad } from './conv-input-grad.js';
+import { convWeightGrad } from './conv-weight-grad.js';
+import { mapShape } from './layout.js';
+import type { BlockedRules } from './rules.js';
+
+export const convRules: BlockedRules = {
+  Conv: (writer, node) => {
+    const [x, weight, bias] = node.inputs as [Value, Value, Value | undefined];
+    const { blocked } = writer;
+    const shape = filterShape(weight);
+    if (node.attributes.groups !== 1 || !mapShape(x) || !mapShape(node.outputs[0]!)) return false;
+    // A plain image of a few channels is read as it is.
+    const isImage = shape.input < blocked.block && !writer.isBlocked(x);
+    const filter = padFilter(blocked, writer.plain(weight), shape, !isImage);
+    const padded = {
+      ...shape,
+      out: blocked.padded(shape.out),
+      input: isImage ? shape.input : blocked.padded(shape.input),
+    };
+    const reordered = isImage ? reorderImageFilter(blocked, filter, padded) : reorderFilter(blocked, filter, padded);
+    const inputs = [isImage ? writer.plain(x) : writer.asBlocked(x), reordered];
+    if (bias) inputs.push(blocked.padVector(writer.plain(bias), shape.out));
+    writer.setBlocked(node.outputs[0]!, blocked.op('Conv', inputs, { kernel_shape: shape.kernel, ...geometry(node) }));
+    return true;
+  },
+  ConvInputGrad: convInputGrad,
+  ConvWeightGrad: convWeightGrad,
+};
+
+export function filterShape(weight: Value): { out: number; input: number; kernel: readonly [number, number] } {
+  const [out, input, kh, kw] = staticShape(weight.shape) as [number, number, number, number];
+  return { out, input, kernel: [kh, kw] };
+}
+
+const geometry = ({ attributes }: Node<'Conv'>): Pick<ConvAttributes, 'strides' | 'pads'> => ({
+  strides: attributes.strides,
+  pads: attributes.pads,
+});

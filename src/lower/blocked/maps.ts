@@ -1,0 +1,138 @@
+/** Pooling, resizing, cutting and joining of blocked maps. */
+import type { Node, Value } from '../../graph/index.js';
+import { interpolationMatrix, transposedMatrix } from '../interpolation.js';
+import { mapShape, type MapShape } from './layout.js';
+import type { BlockedRules } from './rules.js';
+import type { BlockedWriter } from './writer.js';
+
+/** Axes of height and width; batch and channels are left to the portable lowering. */
+const isSpatial = (axis: number): boolean => axis === 2 || axis === 3;
+
+export const mapRules: BlockedRules = {
+  GlobalAveragePool: (writer, node) => {
+    const [x] = node.inputs as [Value];
+    const shape = mapShape(x);
+    if (!shape || !writer.isBlocked(x) || shape.channels % writer.blocked.block !== 0) return false;
+    const pooled = writer.blocked.op('GlobalAveragePool', [writer.asBlocked(x)]);
+    writer.setPlain(node.outputs[0]!, writer.blocked.reshape(pooled, [shape.batch, shape.channels]));
+    return true;
+  },
+  GlobalAveragePoolGrad: (writer, node) => {
+    const [cotangent] = node.inputs as [Value];
+    const shape = mapShape(node.outputs[0]!)!;
+    const { blocked, emit } = writer;
+    const { batch, channels, height, width } = shape;
+    if (channels % blocked.block !== 0 || typeof batch !== 'number') return false;
+    const scaled = blocked.mul(writer.plain(cotangent), blocked.scalar(1 / (height * width)));
+    const blocks = channels / blocked.block;
+    const repeated = emit.op('Expand', [
+      blocked.reshape(scaled, [batch, blocks, 1, blocked.block]),
+      emit.ints([batch, blocks, height * width, blocked.block]),
+    ]);
+    writer.setBlocked(node.outputs[0]!, blocked.gather(repeated, shape));
+    return true;
+  },
+  AveragePool: (writer, node) => {
+    const [x] = node.inputs as [Value];
+    if (!mapShape(x) || !writer.isBlocked(x)) return false;
+    const { kernel, strides } = node.attributes;
+    const pooled = writer.blocked.op('AveragePool', [writer.asBlocked(x)], { kernel_shape: kernel, strides });
+    writer.setBlocked(node.outputs[0]!, pooled);
+    return true;
+  },
+  /** The gradient of a convolution's bias: a sum over all but the channels. */
+  ReduceSum: (writer, node) => {
+    const [x] = node.inputs as [Value];
+    const shape = mapShape(x);
+    const { axes, keepDims } = node.attributes;
+    if (!shape || !writer.isBlocked(x) || keepDims || axes.join() !== '0,2,3') return false;
+    const { blocked } = writer;
+    const elements = Number(shape.batch) * shape.height * shape.width;
+    const sum = blocked.mul(blocked.channelMean(writer.asBlocked(x), shape), blocked.scalar(elements));
+    writer.setPlain(node.outputs[0]!, blocked.cutVector(sum, shape.channels));
+    return true;
+  },
+  Slice: (writer, node) => {
+    const [x] = node.inputs as [Value];
+    const shape = mapShape(x);
+    const { axes, starts, ends } = node.attributes;
+    if (!shape || !writer.isBlocked(x) || !axes.every(isSpatial)) return false;
+    const { blocked, emit } = writer;
+    const spread = blocked.spread(writer.asBlocked(x), shape);
+    const cut = emit.op('Slice', [spread, emit.ints(starts), emit.ints(ends), emit.ints(axes)]);
+    writer.setBlocked(node.outputs[0]!, blocked.gather(cut, mapShape(node.outputs[0]!)!));
+    return true;
+  },
+  Concat: (writer, node) => {
+    const shapes = node.inputs.map(mapShape);
+    const { axis } = node.attributes;
+    if (!isSpatial(axis) || !shapes.every((shape) => shape !== null)) return false;
+    if (!node.inputs.every((input) => writer.isBlocked(input))) return false;
+    const { blocked, emit } = writer;
+    const parts = node.inputs.map((input, i) => blocked.spread(writer.asBlocked(input), shapes[i]!));
+    writer.setBlocked(
+      node.outputs[0]!,
+      blocked.gather(emit.op('Concat', parts, { axis }), mapShape(node.outputs[0]!)!),
+    );
+    return true;
+  },
+  After: (writer, node) => {
+    const [x, ...others] = node.inputs as [Value, ...Value[]];
+    const shape = mapShape(x);
+    if (!shape || !writer.isBlocked(x)) return false;
+    const { blocked, emit } = writer;
+    // Sizes are the same in every layout; what is at hand is asked.
+    const sizes = others.map((other) =>
+      emit.op('Size', [writer.isBlocked(other) ? writer.asBlocked(other) : writer.plain(other)]),
+    );
+    const total = sizes.reduce((sum, size) => emit.op('Add', [sum, size]));
+    const target = [Number(shape.batch), blocked.padded(shape.channels), shape.height, shape.width];
+    const nothing = emit.op('Mul', [total, emit.ints([0], [])]);
+    const waiting = emit.op('Reshape', [writer.asBlocked(x), emit.op('Add', [emit.ints(target), nothing])]);
+    writer.setBlocked(node.outputs[0]!, waiting);
+    return true;
+  },
+  ResizeBilinear: (writer, node) => {
+    const shape = mapShape(node.inputs[0]!);
+    if (!shape) return false;
+    const [height, width] = node.attributes.size;
+    return separable(writer, node, shape, [
+      interpolationMatrix(shape.height, height),
+      interpolationMatrix(shape.width, width),
+    ]);
+  },
+  ResizeBilinearGrad: (writer, node) => {
+    const shape = mapShape(node.inputs[0]!);
+    if (!shape) return false;
+    const [height, width] = node.attributes.inputSize;
+    return separable(writer, node, shape, [
+      transposedMatrix(interpolationMatrix(height, shape.height), shape.height, height),
+      transposedMatrix(interpolationMatrix(width, shape.width), shape.width, width),
+    ]);
+  },
+};
+
+/** rows·X·columnsᵀ for every image and channel; the channels of a block ride along. */
+function separable(
+  writer: BlockedWriter,
+  node: Node,
+  shape: MapShape,
+  [rows, columns]: readonly [Float32Array, Float32Array],
+): boolean {
+  const [x] = node.inputs as [Value];
+  const output = mapShape(node.outputs[0]!)!;
+  if (!writer.isBlocked(x) || typeof shape.batch !== 'number') return false;
+  const { blocked, emit } = writer;
+  const b = blocked.block;
+  const maps = shape.batch * (blocked.padded(shape.channels) / b);
+  const tall = emit.op('MatMul', [
+    emit.floats(rows, [output.height, shape.height]),
+    blocked.reshape(writer.asBlocked(x), [maps, shape.height, shape.width * b]),
+  ]);
+  const resized = emit.op('MatMul', [
+    emit.floats(columns, [output.width, shape.width]),
+    blocked.reshape(tall, [maps * output.height, shape.width, b]),
+  ]);
+  writer.setBlocked(node.outputs[0]!, blocked.gather(resized, output));
+  return true;
+}

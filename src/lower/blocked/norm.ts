@@ -1,0 +1,85 @@
+/** Batch normalisation with pooled means and depthwise 1×1 convolutions. */
+import type { Value } from '../../graph/index.js';
+import { mapShape } from './layout.js';
+import type { BlockedRules } from './rules.js';
+
+export const normRules: BlockedRules = {
+  BatchNormTrain: (writer, node) => {
+    const [x, gamma, beta] = node.inputs as [Value, Value, Value];
+    const [y, mean, variance, rstd, centred] = node.outputs as [Value, Value, Value, Value, Value];
+    const shape = mapShape(x);
+    if (!shape || !writer.isBlocked(x)) return false;
+    const { blocked, emit } = writer;
+    const { channels } = shape;
+    const ones = emit.floats(new Float32Array(blocked.padded(channels)).fill(1));
+    const input = writer.asBlocked(x);
+    const average = blocked.channelMean(input, shape);
+    // Two passes: E[x²] - mean² cancels where the mean is large.
+    const shifted = blocked.affine(input, shape, ones, emit.op('Neg', [average]));
+    const spread = blocked.channelMean(blocked.mul(shifted, shifted), shape);
+    const inverse = emit.op('Reciprocal', [
+      emit.op('Sqrt', [emit.op('Add', [spread, blocked.scalar(node.attributes.epsilon)])]),
+    ]);
+    writer.setBlocked(centred, shifted);
+    for (const [value, name] of [
+      [mean, average],
+      [variance, spread],
+      [rstd, inverse],
+    ] as const) {
+      writer.setPlain(value, blocked.cutVector(name, channels));
+    }
+    const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
+    const shift = blocked.padVector(writer.plain(beta), channels);
+    writer.defer(y, {
+      absorbsSum: true,
+      absorbsRelu: true,
+      write: (extra) => blocked.affine(shifted, shape, scale, shift, extra),
+    });
+    return true;
+  },
+  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), as two affine maps: one of dy, and one of x - mean that is added to it.
+  BatchNormGrad: (writer, node) => {
+    const [cotangent, centred, gamma, rstd] = node.inputs as [Value, Value, Value, Value];
+    const [dx, dGamma, dBeta] = node.outputs as [Value, Value, Value];
+    const shape = mapShape(centred);
+    if (!shape || !writer.isBlocked(centred)) return false;
+    const { blocked, emit } = writer;
+    const { channels } = shape;
+    const dy = writer.asBlocked(cotangent);
+    const x = writer.asBlocked(centred);
+    const inverse = blocked.padVector(writer.plain(rstd), channels);
+    const meanDy = blocked.channelMean(dy, shape);
+    const meanProduct = blocked.mul(blocked.channelMean(blocked.mul(dy, x), shape), inverse);
+    const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
+    const slope = emit.op('Neg', [blocked.mul(blocked.mul(scale, meanProduct), inverse)]);
+    const shift = emit.op('Neg', [blocked.mul(scale, meanDy)]);
+    const fromX = blocked.affine(x, shape, slope, shift);
+    const zeros = emit.floats(new Float32Array(blocked.padded(channels)));
+    writer.setBlocked(dx, blocked.affine(dy, shape, scale, zeros, { sum: fromX }));
+    const elements = blocked.scalar(Number(shape.batch) * shape.height * shape.width);
+    writer.setPlain(dGamma, blocked.cutVector(blocked.mul(meanProduct, elements), channels));
+    writer.setPlain(dBeta, blocked.cutVector(blocked.mul(meanDy, elements), channels));
+    return true;
+  },
+  BatchNormInference: (writer, node) => {
+    const [x, gamma, beta, mean, variance] = node.inputs as [Value, Value, Value, Value, Value];
+    const shape = mapShape(x);
+    if (!shape || !writer.isBlocked(x)) return false;
+    const { blocked, emit } = writer;
+    const { epsilon } = node.attributes;
+    const inverse = emit.op('Reciprocal', [
+      emit.op('Sqrt', [emit.op('Add', [writer.plain(variance), blocked.scalar(epsilon)])]),
+    ]);
+    const factor = blocked.mul(writer.plain(gamma), inverse);
+    const offset = emit.op('Sub', [writer.plain(beta), blocked.mul(writer.plain(mean), factor)]);
+    const scale = blocked.padVector(factor, shape.channels);
+    const shift = blocked.padVector(offset, shape.channels);
+    const input = writer.asBlocked(x);
+    writer.defer(node.outputs[0]!, {
+      absorbsSum: true,
+      absorbsRelu: true,
+      write: (extra) => blocked.affine(input, shape, scale, shift, extra),
+    });
+    return true;
+  },
+};

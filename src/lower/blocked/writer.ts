@@ -1,0 +1,121 @@
+/**
+ * Writes a slice so that maps stay in the blocked layout from one operator to the next: each value is held in the forms in which it has been made or
+ * asked for, and a reorder is emitted only where a form is asked for that is not there.
+ *
+ * Results that the next operator can absorb are held back: a normalisation waits for the residual sum and the ReLU that read it, an input
+ * gradient for the sum it is added to. They are written at their first other use.
+ */
+import type { Node, OpName, Value } from '../../graph/index.js';
+import type { Emitter } from '../emitter.js';
+import { type LoweringRule, type SliceWriter, ValueNames } from '../lower.js';
+import { portableRules } from '../portable/index.js';
+import type { GraphSlice, NamedValue } from '../slice.js';
+import { BlockedEmitter, mapShape, type MapShape } from './layout.js';
+import { blockedRules } from './rules.js';
+
+/** A result that is held back: writes itself, with a sum and a ReLU where it can take them. */
+export interface Deferred {
+  readonly absorbsSum: boolean;
+  readonly absorbsRelu: boolean;
+  write(extra: { readonly sum?: string; readonly relu?: boolean }): string;
+}
+
+export class BlockedWriter implements SliceWriter {
+  readonly blocked: BlockedEmitter;
+  private readonly plainNames: ValueNames;
+  private readonly blockedNames = new Map<Value, string>();
+  private readonly deferred = new Map<Value, Deferred>();
+  private readonly readers = new Map<Value, Node[]>();
+  private readonly leaving: ReadonlySet<Value>;
+
+  constructor(
+    readonly emit: Emitter,
+    slice: GraphSlice,
+    block: number,
+  ) {
+    this.blocked = new BlockedEmitter(emit, block);
+    this.plainNames = new ValueNames(emit, slice);
+    this.leaving = new Set(slice.outputs.map(({ value }) => value));
+    for (const node of slice.nodes) {
+      for (const input of node.inputs) {
+        const known = this.readers.get(input);
+        if (known) known.push(node);
+        else this.readers.set(input, [node]);
+      }
+    }
+    for (const { name, value } of slice.inputs) {
+      if (!value.producer || !this.passesBlocked(value)) continue;
+      this.blockedNames.set(value, name);
+      this.plainNames.delete(value);
+    }
+  }
+
+  write(node: Node): void {
+    const rule = blockedRules[node.op] as ((writer: BlockedWriter, node: Node) => boolean) | undefined;
+    if (rule?.(this, node)) return;
+    const portable = portableRules[node.op] as LoweringRule<OpName>;
+    const outputs = portable(
+      this.emit,
+      node,
+      node.inputs.map((input) => this.plain(input)),
+    );
+    node.outputs.forEach((output, i) => this.plainNames.set(output, outputs[i]!));
+  }
+
+  outputName({ value, internal }: NamedValue): string {
+    return internal && this.passesBlocked(value) ? this.asBlocked(value) : this.plain(value);
+  }
+
+  /** Whether the value is at hand in the blocked layout (or held back in it). */
+  isBlocked(value: Value): boolean {
+    return this.blockedNames.has(value) || this.deferred.has(value);
+  }
+
+  /** Name of the value in its plain layout. */
+  plain(value: Value): string {
+    if (!this.plainNames.has(value) && this.isBlocked(value)) {
+      this.plainNames.set(value, this.blocked.toPlain(this.asBlocked(value), mapShape(value)!));
+    }
+    return this.plainNames.of(value);
+  }
+
+  /** Name of a map in the blocked layout. */
+  asBlocked(value: Value): string {
+    let name = this.blockedNames.get(value);
+    if (name === undefined) {
+      name = this.takeDeferred(value)?.write({}) ?? this.blocked.toBlocked(this.plain(value), mapShape(value)!);
+      this.blockedNames.set(value, name);
+    }
+    return name;
+  }
+
+  setPlain(value: Value, name: string): void {
+    this.plainNames.set(value, name);
+  }
+
+  setBlocked(value: Value, name: string): void {
+    this.blockedNames.set(value, name);
+  }
+
+  /** Holds a result back, if its only reader is of a kind that can absorb it; writes it at once otherwise. */
+  defer(value: Value, result: Deferred): void {
+    const [reader, ...others] = this.readers.get(value) ?? [];
+    const absorbs =
+      reader && ((result.absorbsSum && reader.op === 'Add') || (result.absorbsRelu && reader.op === 'Relu'));
+    if (absorbs && others.length === 0 && !this.leaving.has(value)) this.deferred.set(value, result);
+    else this.setBlocked(value, result.write({}));
+  }
+
+  /** What is held back under a value, given up to the caller; undefined where it has been written. */
+  takeDeferred(value: Value): Deferred | undefined {
+    const result = this.deferred.get(value);
+    this.deferred.delete(value);
+    return result;
+  }
+
+  /** Whether a value keeps the blocked layout between slices: maps whose channels fill their blocks. */
+  private passesBlocked(value: Value): boolean {
+    const shape: MapShape | null = mapShape(value);
+    return shape !== null && shape.channels % this.blocked.block === 0;
+  }
+}
