@@ -54,9 +54,15 @@ test('schema prints the JSON Schema, indented or on one line', async () => {
 });
 
 test.each<[string[], string]>([
-  [[], 'hpff: USAGE: missing command, allowed: check, inspect, init, build, train, eval, step, schema, help (see hpff --help)'],
+  [
+    [],
+    'hpff: USAGE: missing command, allowed: check, inspect, init, build, train, eval, export, step, schema, help (see hpff --help)',
+  ],
   [['chekc'], "hpff: USAGE: unknown command 'chekc' (Did you mean check?)"],
-  [['help', 'chekc'], 'hpff: USAGE: help: found "chekc", allowed: check, inspect, init, build, train, eval, step, schema, help'],
+  [
+    ['help', 'chekc'],
+    'hpff: USAGE: help: found "chekc", allowed: check, inspect, init, build, train, eval, export, step, schema, help',
+  ],
   [['check'], "hpff: USAGE: missing required argument 'recipe'"],
   [['check', 'a', 'b'], 'hpff: USAGE: too many arguments'],
   [['check', recipe, '--jsn'], "hpff: USAGE: unknown option '--jsn' (Did you mean --json?)"],

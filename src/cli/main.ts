@@ -6,6 +6,7 @@ import type { AddCommand } from './command.js';
 import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
 import { addEval } from './commands/eval.js';
+import { addExport } from './commands/export.js';
 import { addHelp } from './commands/help.js';
 import { addInit } from './commands/init.js';
 import { addInspect } from './commands/inspect.js';
@@ -23,6 +24,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBuild,
   addTrain,
   addEval,
+  addExport,
   addStep,
   addSchema,
   addHelp,

@@ -1,6 +1,6 @@
 /** Exporting a run: its recipe, its weights, and images of its own data to verify the model with. */
 import { join } from 'node:path';
-import { checkWeights } from '../artifacts/index.js';
+import { checkWeights, type WeightSpec } from '../artifacts/index.js';
 import type { Dataset } from '../data/dataset.js';
 import { hasDefaultFolder, loadDataset } from '../data/load.js';
 import { Loader } from '../data/loader.js';
@@ -12,7 +12,7 @@ import { buildStep } from '../local/index.js';
 import { Random } from '../random.js';
 import { readRecipe, type Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
-import { readLatest } from './checkpoint.js';
+import { readRun } from './run-folder.js';
 
 export interface ExportOptions {
   /** A safetensors file with all parameters of the recipe, instead of the run's latest checkpoint. */
@@ -39,20 +39,25 @@ const randomImages = 64;
  * @throws InputError where recipe, checkpoint, weights or data are missing or do not fit; as `writeExport`
  */
 export async function exportRun(run: string, file: string, options: ExportOptions = {}): Promise<ExportedRun> {
-  const recipe = await readRecipe(join(run, 'recipe.json'));
-  const weights = await readWeights(run, recipe, options.weights);
+  const { recipe, weights } = await readModel(run, options.weights);
   const { images, source } = await verificationImages(recipe, options.data);
   using runtime = await createNativeRuntime({ threads: options.threads });
   return { ...(await writeExport(file, recipe, weights, images, runtime)), verifiedWith: source };
 }
 
-/** All parameters and statistics of the recipe's model, heads included. */
-async function readWeights(run: string, recipe: Recipe, file: string | undefined): Promise<NamedTensors> {
-  const specs = buildStep(recipe, 2).parameters; // they do not depend on the batch
-  if (file !== undefined) return checkWeights((await readSafetensors(file)).tensors, specs, file);
-  const { folder, weights } = await readLatest(run);
-  return checkWeights(weights, specs, join(folder, 'weights.safetensors'));
+/** The recipe, and all parameters and statistics of its model, heads included. */
+async function readModel(folder: string, file: string | undefined): Promise<{ recipe: Recipe; weights: NamedTensors }> {
+  if (file !== undefined) {
+    const recipe = await readRecipe(join(folder, 'recipe.json'));
+    return { recipe, weights: checkWeights((await readSafetensors(file)).tensors, parametersOf(recipe), file) };
+  }
+  const { recipe, checkpoint } = await readRun(folder);
+  const where = join(checkpoint.folder, 'weights.safetensors');
+  return { recipe, weights: checkWeights(checkpoint.weights, parametersOf(recipe), where) };
 }
+
+/** They do not depend on the batch. */
+const parametersOf = (recipe: Recipe): readonly WeightSpec[] => buildStep(recipe, 2).parameters;
 
 /** Test images of the recipe's data set if they can be had, else seeded noise, which normalised images resemble. */
 async function verificationImages(

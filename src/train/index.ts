@@ -9,3 +9,4 @@ export { readRun, type Run } from './run-folder.js';
 export { train } from './trainer.js';
 export type { TrainResult } from './training.js';
 export { evaluateModel, type EvaluateModelOptions, type ModelEvaluation } from './evaluate-model.js';
+export { exportRun, type ExportedRun, type ExportOptions } from './export-run.js';
