@@ -2,8 +2,7 @@
 import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
-import { loweringNames } from '../lower/index.js';
-import { scheduleNames } from '../pipeline/index.js';
+import { loweringNames, scheduleNames } from '../pipeline/index.js';
 
 export const epochsOption = () =>
   integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);

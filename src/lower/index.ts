@@ -1,7 +1,7 @@
 /** From logical operators to ONNX models. */
 export { lower, type Lowering, ruleWriter } from './lower.js';
+export { blocked } from './blocked/index.js';
 export { portable, portableRules } from './portable/index.js';
 export { cut, type GraphSlice, type NamedValue } from './slice.js';
 export { InPlaceProof } from './in-place.js';
-export { loweringNames, selectLowering } from './select.js';
 export { executionOrder, orderLeaves } from './execution-order.js';

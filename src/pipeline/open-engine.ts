@@ -1,10 +1,10 @@
 /** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
 import { buildGraphs, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
-import { selectLowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
+import { chooseLowering, type LoweringChoice } from './choose-lowering.js';
 import { StepEngine } from './step-engine.js';
 
 export const scheduleNames = ['fused', 'sync'] as const;
@@ -30,6 +30,7 @@ export interface OpenEngine {
   readonly engine: StepEngine;
   readonly manifest: Manifest;
   readonly runtime: Runtime;
+  readonly lowering: LoweringChoice;
   /** Releases sessions, tensors and the runtime. */
   readonly dispose: () => void;
 }
@@ -37,22 +38,22 @@ export interface OpenEngine {
 /** @throws InputError for a schedule, lowering or device that does not exist, or a recipe whose split does not fit */
 export async function openEngine(recipe: Recipe, options: EngineOptions = {}): Promise<OpenEngine> {
   const schedule = selectSchedule(options.schedule ?? 'sync');
-  const lowering = selectLowering(options.lowering ?? 'auto');
   checkDevice(options.device ?? 'cpu');
-  const graphs = buildGraphs(recipe, {
-    lowering,
-    schedules: [schedule],
-    gradients: options.gradients ?? false,
-    ...(options.batch === undefined ? {} : { batch: options.batch }),
-  });
   const runtime = await createNativeRuntime(options.threads === undefined ? {} : { threads: options.threads });
   try {
+    const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
+    const graphs = buildGraphs(recipe, {
+      lowering: lowering.lowering,
+      schedules: [schedule],
+      gradients: options.gradients ?? false,
+      ...(options.batch === undefined ? {} : { batch: options.batch }),
+    });
     const engine = await StepEngine.create(runtime, graphs, { schedule });
     const dispose = (): void => {
       engine.dispose();
       runtime.dispose();
     };
-    return { engine, manifest: graphs.manifest, runtime, dispose };
+    return { engine, manifest: graphs.manifest, runtime, lowering, dispose };
   } catch (error) {
     runtime.dispose();
     throw error;

@@ -80,6 +80,13 @@ export class CheckpointWriter {
     return this.latest === step;
   }
 
+  /** Removes what a killed writer left: unfinished files, and checkpoints that should have been removed. */
+  async tidy(): Promise<void> {
+    await removeLeftovers(this.run);
+    await removeLeftovers(join(this.run, 'checkpoints'));
+    if (this.latest !== null) await this.prune(this.latest);
+  }
+
   private async prune(step: number): Promise<void> {
     const older = (await checkpointSteps(this.run)).filter((each) => each < step);
     for (const each of older.slice(0, Math.max(0, older.length - this.keep + 1))) {
@@ -101,12 +108,6 @@ async function writeCheckpoint(
     await writeFileAtomic(join(temporary, STATE), encodeState(state, files, version));
   });
   return files;
-}
-
-/** Removes what a killed writer left unfinished. */
-export async function cleanCheckpoints(run: string): Promise<void> {
-  await removeLeftovers(run);
-  await removeLeftovers(join(run, 'checkpoints'));
 }
 
 /**

@@ -7,7 +7,7 @@ import { InputError } from '../errors.js';
 import { loadClassifier } from '../export/index.js';
 import { readError } from '../files/system-errors.js';
 import type { NamedTensors } from '../files/tensor.js';
-import { selectLowering } from '../lower/index.js';
+import { chooseLowering } from '../pipeline/index.js';
 import { encodeModel } from '../onnx/encode.js';
 import type { DataConfig, DatasetName, Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
@@ -99,7 +99,11 @@ class TrunkScorer implements Scorer {
     where: string,
     lowering = 'auto',
   ): Promise<TrunkScorer> {
-    const graphs = buildGraphs(recipe, { lowering: selectLowering(lowering), schedules: [], batch: 2 });
+    const graphs = buildGraphs(recipe, {
+      lowering: (await chooseLowering(lowering, runtime)).lowering,
+      schedules: [],
+      batch: 2,
+    });
     const checked = checkWeights(weights, graphs.manifest.parameters, where);
     const entry = graphs.manifest.graphs.find(({ phase }) => phase === 'eval')!;
     const session = await runtime.createSession(encodeModel(graphs.models.get(entry.file)!), { name: entry.file });

@@ -31,8 +31,13 @@ export class EventFile {
     const path = join(folder, `events.out.tfevents.${stamp}.${process.pid}.${host}`);
     const handle = await naming(path, () => open(path, 'wx'));
     const file = new EventFile(path, handle);
-    await file.append(record(versionEvent(seconds)), record(startEvent(seconds, step)));
-    return file;
+    try {
+      await file.append(record(versionEvent(seconds)), record(startEvent(seconds, step)));
+      return file;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   /** @throws as `writeFileAtomic` */

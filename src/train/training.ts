@@ -5,7 +5,7 @@ import { printable } from '../files/printable.js';
 import type { OpenEngine, StepReport } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
 import type { Beginning } from './beginning.js';
-import { CheckpointWriter, cleanCheckpoints } from './checkpoint.js';
+import { CheckpointWriter } from './checkpoint.js';
 import type { CheckpointState, RunState } from './checkpoint-state.js';
 import { evaluate } from './evaluate.js';
 import type { DoneEvent, EvaluationEvent, MetricsEvent, TrainEvent, TrainListener } from './events.js';
@@ -72,7 +72,7 @@ export class Training {
   }
 
   private async prepareFolder(): Promise<void> {
-    if (this.beginning.run) return cleanCheckpoints(this.folder);
+    if (this.beginning.run) return this.checkpoints.tidy();
     await createRun(this.folder, this.recipe, async (folder) => {
       const writer = new CheckpointWriter(folder, this.pace.keepCheckpoints);
       await writer.write(this.state(), this.tensors);

@@ -1,8 +1,10 @@
 /** `hpff build RECIPE`: the artifact folder. */
 import { buildGraphs, writeArtifacts } from '../../artifacts/index.js';
 import { initialWeights } from '../../local/index.js';
-import { selectLowering } from '../../lower/index.js';
+import type { Lowering } from '../../lower/index.js';
+import { chooseLowering } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
+import { createNativeRuntime } from '../../runtime/native/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, loweringOption } from '../options.js';
 import { Output } from '../output.js';
@@ -11,6 +13,16 @@ interface BuildOptions extends CommonOptions {
   readonly output: string;
   readonly lowering: string;
   readonly batch?: number;
+}
+
+/** The lowering of that name on this machine. */
+async function loweringFor(name: string): Promise<Lowering> {
+  const runtime = await createNativeRuntime();
+  try {
+    return (await chooseLowering(name, runtime)).lowering;
+  } finally {
+    runtime.dispose();
+  }
 }
 
 export const addBuild: AddCommand = (program, streams) => {
@@ -22,7 +34,7 @@ export const addBuild: AddCommand = (program, streams) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
       const graphs = buildGraphs(recipe, {
-        lowering: selectLowering(options.lowering),
+        lowering: await loweringFor(options.lowering),
         schedules: ['sync', 'fused'],
         ...(options.batch === undefined ? {} : { batch: options.batch }),
       });
