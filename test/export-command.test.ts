@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { decodeSafetensors, writeSafetensors } from '../src/files/safetensors.js';
-import { float32, type HostTensor, type NamedTensors } from '../src/files/tensor.js';
+import { float32, type NamedTensors } from '../src/files/tensor.js';
 import { checkModel } from '../src/onnx/check.js';
 import { decodeModel } from '../src/onnx/decode.js';
 import { toJson } from '../src/recipe/index.js';
