@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import onnxProto from 'onnx-proto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { int64Tensor } from '../../test/onnx-models.js';
 import { type SmallModel, smallModel } from '../../test/small-models.js';
 import { noiseImages, smallRecipe, trainedWeights } from '../../test/support/small-recipe.js';
 import { InputError, UsageError } from '../errors.js';
@@ -192,6 +193,16 @@ describe('refused:', () => {
       () => withDomain(decodeModel(pixels(), 'm')),
       'MODEL_REJECTED',
       'ONNX Runtime refused the model',
+    ],
+    [
+      'a model that does not run',
+      () =>
+        pixels({
+          nodes: [['Reshape', ['x', 'shape'], ['y']]],
+          initializers: [int64Tensor('shape', [2], [5n, 5n])],
+        }),
+      'CLASSIFIER_BROKEN',
+      'cannot be run on a black image of its own size',
     ],
     [
       'a broken recipe',

@@ -41,8 +41,8 @@ const maxBytes = 2 ** 31 - 1;
  * once, to see that it works.
  *
  * @throws InputError `FILE_…` as `readFileBytes`; `ONNX_…` where it is not a valid ONNX model; `CLASSIFIER_INPUT`,
- * `CLASSIFIER_OUTPUT` where inputs or outputs are others; `MODEL_REJECTED` where ONNX Runtime does not load it;
- * `RECIPE_INVALID` where the recipe in it is broken; RunError `RUN_FAILED` where it does not run
+ * `CLASSIFIER_OUTPUT` where inputs or outputs are others; `MODEL_REJECTED` where ONNX Runtime does not load it and
+ * `CLASSIFIER_BROKEN` where it does not run it; `JSON_…`, `RECIPE_INVALID` where the recipe in it is broken
  */
 export async function loadClassifier(path: string, runtime: Runtime): Promise<Classifier> {
   const { model, bytes } = await readClassifier(path);
@@ -91,7 +91,11 @@ function recipeOf(model: OnnxModel, path: string): Recipe | null {
 async function probe(runtime: Runtime, session: Session, ports: ClassifierPorts, path: string): Promise<number> {
   const batch = ports.batch ?? 1;
   const black = float32([batch, ...ports.image], new Float32Array(elementCount([batch, ...ports.image])));
-  const { dtype, shape } = await runOnce(runtime, session, ports, black);
+  const { dtype, shape } = await runOnce(runtime, session, ports, black).catch((error: unknown): never => {
+    if (!(error instanceof RunError)) throw error;
+    const reason = `cannot be run on a black image of its own size: ${error.message}`;
+    throw new InputError('CLASSIFIER_BROKEN', `${printable(path)}: ${reason}`, { cause: error });
+  });
   const [rows, classes] = shape;
   if (dtype === 'float32' && shape.length === 2 && rows === batch && classes! > 0) return classes!;
   throw new InputError(
