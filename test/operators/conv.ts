@@ -1,4 +1,4 @@
-/** Random convolutions: any stride, padding, kernel and number of groups, also padding wider than the kernel. */
+/** Random convolutions: any stride, padding, kernel and number of groups, padding wider than the kernel, wide maps. */
 import fc from 'fast-check';
 import type { ConvOps } from '../../src/graph/ops/conv.js';
 import { type CasesFor, int, pair, signed } from './case.js';
@@ -12,7 +12,7 @@ const geometry = fc
     kernel: pair(1, 4),
     strides: pair(1, 3),
     pads: fc.tuple(int(0, 3), int(0, 3), int(0, 3), int(0, 3)),
-    extra: pair(0, 5),
+    extra: fc.tuple(int(0, 5), fc.oneof({ weight: 5, arbitrary: int(0, 5) }, { weight: 1, arbitrary: int(22, 40) })),
     bias: fc.boolean(),
   })
   .map(({ batch, groups, inPerGroup, outPerGroup, kernel, strides, pads, extra, bias }) => {
