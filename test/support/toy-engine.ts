@@ -46,7 +46,7 @@ class ToyEngine implements TrainEngine {
       const weight = floats(this.weights, parameter);
       weight.forEach((value, i) => {
         velocity[i] = 0.9 * velocity[i]! + 1e-4 * force + 0.01 * value;
-        weight[i] = value - learningRate * velocity[i]!;
+        weight[i] = value - learningRate * velocity[i];
       });
     }
     const loss = Math.abs(floats(this.weights, 'fc.weight')[0]! + step);
