@@ -1,3 +1,13 @@
-/** hpff in Node: train and evaluate on ONNX Runtime. */
+/** hpff in Node: files and data sets, ONNX Runtime, training, evaluation, export. */
 export * from './index.js';
+export { readSafetensors, writeSafetensors } from './files/safetensors.js';
+export * from './artifacts/index.js';
 export type * from './runtime/runtime.js';
+export { createNativeRuntime, type NativeRuntimeOptions } from './runtime/native/index.js';
+export * from './export/index.js';
+export type { Batch, Dataset } from './data/dataset.js';
+export { loadDataset } from './data/load.js';
+export { Loader } from './data/loader.js';
+export { prefetch } from './data/prefetch.js';
+export * from './pipeline/index.js';
+export * from './train/index.js';
