@@ -1,5 +1,6 @@
 /** The filter gradient of convolution with the blocked kernels. */
 import { type Node, staticShape, type Value } from '../../graph/index.js';
+import { gemm } from '../gemm.js';
 import { mapShape } from './layout.js';
 import type { BlockedWriter } from './writer.js';
 
@@ -25,7 +26,13 @@ function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean
   const positions = batch * height * width;
   const input = blocked.reshape(blocked.toChannelsLast(read, channels), [positions, channels]);
   const gradient = blocked.reshape(blocked.toChannelsLast(writer.asBlocked(cotangent), out), [positions, out]);
-  const product = emit.op('Gemm', [gradient, input], { transA: 1 });
+  const product = gemm(emit, gradient, input, {
+    rows: out,
+    columns: channels,
+    depth: positions,
+    transA: true,
+    transB: false,
+  });
   writer.setPlain(node.outputs[0]!, blocked.reshape(product, [out, channels, 1, 1]));
   return true;
 }

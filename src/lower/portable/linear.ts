@@ -1,12 +1,19 @@
 /** Matrix products: Gemm where both operands are matrices, else MatMul with explicit transposes. */
 import type { LinearOps } from '../../graph/ops/linear.js';
 import type { Emitter } from '../emitter.js';
+import { gemm } from '../gemm.js';
 import type { LoweringFor } from '../lower.js';
 
 export const linearLowering: LoweringFor<LinearOps> = {
-  MatMul: (emit, { inputs: [a, b], attributes: { transA, transB } }, [x, y]) => {
-    if (a!.shape.length === 2 && b!.shape.length === 2 && (transA || transB)) {
-      return [emit.op('Gemm', [x!, y!], { transA: transA ? 1 : 0, transB: transB ? 1 : 0 })];
+  MatMul: (emit, node, [x, y]) => {
+    const {
+      inputs: [a, b],
+      attributes: { transA, transB },
+    } = node;
+    if (a!.shape.length === 2 && b!.shape.length === 2) {
+      const [rows, columns] = node.outputs[0]!.shape;
+      const depth = a!.shape[transA ? 0 : 1]!;
+      return [gemm(emit, x!, y!, { rows: rows!, columns: columns!, depth, transA, transB })];
     }
     const left = transA ? transposed(emit, x!, a!.shape.length) : x!;
     const right = transB ? transposed(emit, y!, b!.shape.length) : y!;
