@@ -78,7 +78,7 @@ test.each<[string[], string]>([
 });
 
 test('a bad recipe is refused with exit code 2, one line, and nothing on stdout, with --json too', async () => {
-  const at = await file('bad.json', (await readFile(recipe, 'utf8')).replace('"batch": 32', '"batch": 0'));
+  const at = await file('bad.json', (await readFile(recipe, 'utf8')).replace('"batch": 64', '"batch": 0'));
   for (const args of [[at], [at, '--json']]) {
     expect(await hpff('check', ...args)).toEqual({
       code: 2,
