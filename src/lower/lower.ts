@@ -1,4 +1,5 @@
 /** Turns a slice of logical operators into an ONNX model, with the rules of one lowering. */
+import { UsageError } from '../errors.js';
 import type { Node, OpName, Value } from '../graph/index.js';
 import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model.js';
 import { Emitter } from './emitter.js';
@@ -34,29 +35,40 @@ export interface Lowering {
   readonly writer: (emit: Emitter, slice: GraphSlice) => SliceWriter;
 }
 
+/** @throws UsageError where the lowering cannot write a node, naming it and its place */
 export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
   const emit = new Emitter();
   for (const { name } of [...slice.inputs, ...slice.outputs]) emit.reserve(name);
   const writer = lowering.writer(emit, slice);
   for (const node of slice.nodes) {
     emit.enter(node.scope);
-    writer.write(node);
+    try {
+      writer.write(node);
+    } catch (error) {
+      throw placed(error, slice, lowering, node);
+    }
   }
   emit.enter('output');
   const names = slice.outputs.map((output) => writer.outputName(output));
-  const renamed = renameOutputs(emit, slice, names);
+  const nodes = pruned(renameOutputs(emit, slice, names), slice);
   return {
     irVersion: lowering.irVersion,
     opsets: lowering.opsets,
     producerName: 'hpff',
     graph: {
       name: slice.name,
-      nodes: orderLeaves(pruned(renamed, slice)),
+      nodes: orderLeaves(nodes),
       inputs: slice.inputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
       outputs: slice.outputs.map(({ name, value }) => ({ name, dtype: value.dtype, shape: value.shape })),
-      initializers: usedInitializers(emit, renamed),
+      initializers: usedInitializers(emit, nodes),
     },
   };
+}
+
+function placed(error: unknown, slice: GraphSlice, { name }: Lowering, { scope, op }: Node): unknown {
+  if (!(error instanceof UsageError)) return error;
+  const place = [slice.name, scope].filter(Boolean).join('/');
+  return new UsageError(error.code, `${place}: ${op} in the ${name} lowering: ${error.message}`, { cause: error });
 }
 
 /** Writes every value in one form, operator by operator. */
@@ -104,7 +116,9 @@ export class ValueNames {
   of(value: Value): string {
     const known = this.names.get(value);
     if (known !== undefined) return known;
-    if (value.source.kind !== 'constant') throw new Error(`slice ${this.slice.name} does not hold ${value.toString()}`);
+    if (value.source.kind !== 'constant') {
+      throw new UsageError('SLICE_INCOMPLETE', `slice ${this.slice.name} does not hold ${value.toString()}`);
+    }
     const { dtype, data, shape } = value.source.tensor;
     const name = this.emit.initializer(dtype as 'float32' | 'int64', data as Float32Array | BigInt64Array, shape);
     this.names.set(value, name);
@@ -121,30 +135,16 @@ function usedInitializers(emit: Emitter, nodes: readonly OnnxNode[]): OnnxTensor
 function renameOutputs(emit: Emitter, slice: GraphSlice, names: readonly string[]): OnnxNode[] {
   const produced = new Set(emit.nodes.flatMap((node) => node.outputs));
   const renames = new Map<string, string>();
-  const copies: { from: string; to: string }[] = [];
   for (const [i, { name }] of slice.outputs.entries()) {
     const current = names[i]!;
-    if (produced.has(current) && !renames.has(current)) renames.set(current, name);
-    else copies.push({ from: current, to: name });
+    const own = produced.has(current) && !renames.has(current) ? current : emit.op('Identity', [current]);
+    renames.set(own, name);
   }
   const rename = (name: string): string => renames.get(name) ?? name;
-  const nodes = emit.nodes.map((node) => ({
-    ...node,
-    inputs: node.inputs.map(rename),
-    outputs: node.outputs.map(rename),
-  }));
-  const identities = copies.map(({ from, to }) => ({
-    name: `output/${to}`,
-    domain: '',
-    opType: 'Identity',
-    inputs: [rename(from)],
-    outputs: [to],
-    attributes: {},
-  }));
-  return [...nodes, ...identities];
+  return emit.nodes.map((node) => ({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) }));
 }
 
-/** Drops nodes that no output needs (a rule may emit more than is used) and output names that nobody reads. */
+/** Drops nodes that no output needs: a rule may emit more than is used. */
 function pruned(nodes: readonly OnnxNode[], slice: GraphSlice): OnnxNode[] {
   const needed = new Set(slice.outputs.map(({ name }) => name));
   const kept: OnnxNode[] = [];

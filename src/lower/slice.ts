@@ -20,8 +20,11 @@ export interface NamedValue {
 /**
  * The nodes that `outputs` need, as far as `includes` reaches; what they read from elsewhere becomes an input.
  *
+ * Names are taken once: by an input or an output.
+ *
  * @param includes whether a node may be part of the slice
  * @param nameOf name of a value that enters (inputs of the graph keep their own)
+ * @throws UsageError for no outputs, and for a name that is taken twice
  */
 export function cut(
   name: string,
@@ -44,10 +47,21 @@ export function cut(
     }
   }
   if (outputs.length === 0) throw new UsageError('SLICE_EMPTY', `slice ${name} has no outputs`);
-  return {
-    name,
-    nodes: [...nodes].sort((a, b) => a.id - b.id),
-    inputs: [...entering].sort(([a], [b]) => a.id - b.id).map(([value, label]) => ({ name: label, value })),
-    outputs,
-  };
+  const inputs = [...entering].sort(([a], [b]) => a.id - b.id).map(([value, label]) => ({ name: label, value }));
+  expectDistinct(name, [...inputs, ...outputs]);
+  return { name, nodes: [...nodes].sort((a, b) => a.id - b.id), inputs, outputs };
+}
+
+function expectDistinct(slice: string, values: readonly NamedValue[]): void {
+  const known = new Map<string, Value>();
+  for (const { name, value } of values) {
+    const other = known.get(name);
+    if (other) {
+      throw new UsageError(
+        'SLICE_NAMES',
+        `slice ${slice}: ${other.toString()} and ${value.toString()} are both named '${name}'`,
+      );
+    }
+    known.set(name, value);
+  }
 }
