@@ -16,11 +16,14 @@ export interface Result {
 export async function runOnnx(
   model: OnnxModel,
   feeds: ReadonlyMap<string, Feed>,
+  threads = 1,
 ): Promise<ReadonlyMap<string, Result>> {
   const session = await InferenceSession.create(encodeModel(model), {
     graphOptimizationLevel: 'disabled',
-    intraOpNumThreads: 1,
+    intraOpNumThreads: threads,
     logSeverityLevel: 3,
+    // Threads beyond the cores would else hinder each other.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
   });
   const tensors = Object.fromEntries(model.graph.inputs.map(({ name }) => [name, tensorOf(feeds.get(name)!)]));
   const results = await session.run(tensors);

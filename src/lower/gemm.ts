@@ -1,5 +1,5 @@
 /** Products of two matrices whose bits do not depend on the number of threads. */
-import type { Emitter } from './emitter.js';
+import { type Emitter, f } from './emitter.js';
 
 export interface GemmShape {
   readonly rows: number | string;
@@ -13,6 +13,9 @@ export interface GemmShape {
 /** Sums up to this length are never cut. */
 const wholeSum = 128;
 
+/** Rows × columns × depth for each thread that ONNX Runtime employs. */
+const workPerThread = 65536;
+
 /**
  * op(A)·op(B), [rows, columns], as a Gemm.
  *
@@ -21,11 +24,24 @@ const wholeSum = 128;
  * product is computed as the transpose of a tall one.
  */
 export function gemm(emit: Emitter, a: string, b: string, { rows, columns, depth, transA, transB }: GemmShape): string {
-  const flag = (value: boolean): number => (value ? 1 : 0);
   const isTall = typeof rows === 'string' || typeof columns === 'string' || rows >= columns;
-  if (isTall || (typeof depth === 'number' && depth <= wholeSum)) {
-    return emit.op('Gemm', [a, b], { transA: flag(transA), transB: flag(transB) });
-  }
-  const transposed = emit.op('Gemm', [b, a], { transA: flag(!transB), transB: flag(!transA) });
-  return emit.op('Transpose', [transposed], { perm: [1, 0] });
+  if (isTall) return tallGemm(emit, a, b, { rows, columns, depth, transA, transB });
+  if (typeof depth === 'number' && depth <= wholeSum) return emit.op('Gemm', [a, b], flags(transA, transB));
+  const swapped = { rows: columns, columns: rows, depth, transA: !transB, transB: !transA };
+  return emit.op('Transpose', [tallGemm(emit, b, a, swapped)], { perm: [1, 0] });
 }
+
+/** A thread with a single row sums in another order, but not where the product is to be scaled. To halve and to double is exact. */
+function tallGemm(emit: Emitter, a: string, b: string, shape: GemmShape): string {
+  if (!leavesSingleRows(shape)) return emit.op('Gemm', [a, b], flags(shape.transA, shape.transB));
+  const half = emit.op('Gemm', [a, b], { ...flags(shape.transA, shape.transB), alpha: f(0.5) });
+  return emit.op('Mul', [half, emit.floats([2], [])]);
+}
+
+/** Whether there is work for more threads than there are pairs of rows. */
+function leavesSingleRows({ rows, columns, depth }: GemmShape): boolean {
+  if (typeof rows === 'string' || typeof columns === 'string' || typeof depth === 'string') return false;
+  return rows > 1 && columns * depth * 2 >= workPerThread;
+}
+
+const flags = (transA: boolean, transB: boolean) => ({ transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
