@@ -6,6 +6,8 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type * as local from '../src/local/index.js';
+import type { Recipe } from '../src/recipe/index.js';
 import { readRun, train, type TrainOptions } from '../src/train/index.js';
 import { dieAtChange, revive } from './support/dying-file-system.js';
 import { hooks } from './support/toy-engine.js';
@@ -14,6 +16,11 @@ import { filesUnder, latestBits, metricsOf, tinyRecipe } from './support/trainin
 vi.mock('node:fs/promises', async (importOriginal) => {
   const { dyingFileSystem } = await import('./support/dying-file-system.js');
   return dyingFileSystem(await importOriginal());
+});
+vi.mock('../src/local/index.js', async (importOriginal) => {
+  const real = await importOriginal<typeof local>();
+  let drawn: ReturnType<typeof real.initialWeights> | undefined; // drawn once for all runs: they have one recipe
+  return { ...real, initialWeights: (recipe: Recipe) => (drawn ??= real.initialWeights(recipe)) };
 });
 vi.mock('../src/pipeline/index.js', async () => {
   const { openToyEngine } = await import('./support/toy-engine.js');

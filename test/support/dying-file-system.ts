@@ -62,7 +62,7 @@ export function dyingFileSystem(real: FileSystem): FileSystem {
 function dyingHandle(handle: fs.FileHandle): fs.FileHandle {
   const writeFile = handle.writeFile.bind(handle);
   handle.writeFile = async (data) => {
-    const bytes = typeof data === 'string' ? Buffer.from(data) : (data);
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (!isLast()) return writeFile(bytes);
     await writeFile(bytes.subarray(0, bytes.length >> 1));
     throw new Killed('killed');

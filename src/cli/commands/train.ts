@@ -86,7 +86,7 @@ class Display implements TrainListener {
 
   readonly progress: TrainListener['progress'] = ({ step, epoch, total, imagesPerSecond }) => {
     const speed = imagesPerSecond.toPrecision(3);
-    this.progressBar.update(step, `epoch ${epoch}  loss ${total.toFixed(4)}  ${Number(speed)} images/s`);
+    this.progressBar.update(step, `loss ${total.toFixed(4)}  ${Number(speed)} images/s  epoch ${epoch}`);
   };
 
   /** A line for the user, above the progress bar. */
