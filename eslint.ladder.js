@@ -26,6 +26,7 @@ export const LADDER = [
   'export',
   'data',
   'pipeline',
+  'bench',
   'train',
   'cli',
   'index',

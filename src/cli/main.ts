@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { InputError } from '../errors.js';
 import { version } from '../version.js';
 import type { AddCommand } from './command.js';
+import { addBench } from './commands/bench.js';
 import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
 import { addEval } from './commands/eval.js';
@@ -22,6 +23,7 @@ const COMMANDS: readonly AddCommand[] = [
   addInspect,
   addInit,
   addBuild,
+  addBench,
   addTrain,
   addEval,
   addExport,

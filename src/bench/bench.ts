@@ -1,0 +1,125 @@
+/**
+ * Step time and peak memory of recipes on synthetic data. Each recipe runs in a process of its own; their steps alternate, so that what slows the machine
+ * down for a while slows down all of them.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { InputError, RunError } from '../errors.js';
+import type { Answer, Command, Subject } from './messages.js';
+
+export type { Subject } from './messages.js';
+
+export interface BenchResult {
+  readonly recipe: string;
+  readonly schedule: string;
+  readonly lowering: string;
+  readonly threads: number;
+  readonly batch: number;
+  /** Building the graphs and creating the sessions. */
+  readonly openSeconds: number;
+  readonly stepSeconds: { readonly min: number; readonly median: number; readonly max: number };
+  /** Peak resident memory of the process, less that before the weights were loaded. */
+  readonly peakBytes: number;
+  /** Parameters, running statistics and optimizer state. */
+  readonly weightBytes: number;
+}
+
+/**
+ * @param steps measured for each subject, after one that is not
+ * @param progress called after each round with the number of rounds done
+ * @throws InputError or RunError as the first process that fails
+ */
+export async function bench(
+  subjects: readonly Subject[],
+  steps: number,
+  progress: (done: number) => void = () => {},
+): Promise<BenchResult[]> {
+  const workers = subjects.map((subject) => new BenchProcess(subject));
+  try {
+    for (const worker of workers) await worker.start();
+    for (const worker of workers) await worker.step();
+    for (let done = 1; done <= steps; done++) {
+      for (const worker of workers) worker.times.push(await worker.step());
+      progress(done);
+    }
+    const results: BenchResult[] = [];
+    for (const worker of workers) results.push(await worker.finish());
+    return results;
+  } finally {
+    for (const worker of workers) worker.kill();
+  }
+}
+
+class BenchProcess {
+  readonly times: number[] = [];
+  private readonly child: ChildProcess;
+  private openSeconds = 0;
+  private lowering = '';
+
+  constructor(private readonly subject: Subject) {
+    this.child = fork(new URL('./worker.js', import.meta.url), { execArgv: ['--expose-gc'] });
+  }
+
+  async start(): Promise<void> {
+    const ready = await this.ask({ kind: 'start', subject: this.subject }, 'ready');
+    this.openSeconds = ready.openSeconds;
+    this.lowering = ready.lowering;
+  }
+
+  async step(): Promise<number> {
+    return (await this.ask({ kind: 'step' }, 'stepped')).seconds;
+  }
+
+  async finish(): Promise<BenchResult> {
+    const { peakBytes, weightBytes } = await this.ask({ kind: 'finish' }, 'finished');
+    const { recipe, schedule, threads } = this.subject;
+    const sorted = [...this.times].sort((a, b) => a - b);
+    return {
+      recipe: recipe.name,
+      schedule,
+      lowering: this.lowering,
+      threads,
+      batch: recipe.data.batch,
+      openSeconds: this.openSeconds,
+      stepSeconds: { min: sorted[0]!, median: median(sorted), max: sorted.at(-1)! },
+      peakBytes,
+      weightBytes,
+    };
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  /** Sends a command and waits for the answer of that kind. */
+  private ask<K extends Answer['kind']>(command: Command, kind: K): Promise<Extract<Answer, { kind: K }>> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        this.child.off('message', onMessage);
+        this.child.off('exit', onExit);
+        act();
+      };
+      const onMessage = (message: unknown): void => {
+        const answer = message as Answer;
+        if (answer.kind === 'failed') settle(() => reject(failure(answer)));
+        else if (answer.kind === kind) settle(() => resolve(answer as Extract<Answer, { kind: K }>));
+        else settle(() => reject(new RunError('BENCH_FAILED', `asked for '${kind}', answered '${answer.kind}'`)));
+      };
+      const onExit = (code: number | null, signal: string | null): void => {
+        const how = signal ? `signal ${signal}` : `exit code ${code}`;
+        settle(() => reject(new RunError('BENCH_DIED', `${this.subject.recipe.name}: its process ended with ${how}`)));
+      };
+      this.child.on('message', onMessage);
+      this.child.on('exit', onExit);
+      this.child.send(command);
+    });
+  }
+}
+
+function failure({ code, message, exitCode }: Extract<Answer, { kind: 'failed' }>): Error {
+  return exitCode === 2 ? new InputError(code, message) : new RunError(code, message);
+}
+
+function median(sorted: readonly number[]): number {
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

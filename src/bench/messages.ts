@@ -1,0 +1,19 @@
+/** What a benchmark's processes say to each other. */
+import type { Recipe } from '../recipe/index.js';
+
+/** One thing to measure. */
+export interface Subject {
+  readonly recipe: Recipe;
+  readonly schedule: string;
+  readonly lowering: string;
+  readonly threads: number;
+}
+
+export type Command =
+  { readonly kind: 'start'; readonly subject: Subject } | { readonly kind: 'step' } | { readonly kind: 'finish' };
+
+export type Answer =
+  | { readonly kind: 'ready'; readonly openSeconds: number; readonly lowering: string }
+  | { readonly kind: 'stepped'; readonly seconds: number }
+  | { readonly kind: 'finished'; readonly peakBytes: number; readonly weightBytes: number }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly exitCode: 1 | 2 };

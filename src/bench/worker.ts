@@ -1,0 +1,118 @@
+/**
+ * The process that runs the steps of one benchmarked recipe: a fresh one, so that its peak memory is that of the recipe. It is told by messages what to do
+ * and answers each with one.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { Batch } from '../data/dataset.js';
+import { HpffError } from '../errors.js';
+import { elementCount, float32 } from '../files/tensor.js';
+import { initialWeights } from '../local/index.js';
+import { type OpenEngine, openEngine } from '../pipeline/index.js';
+import { Random } from '../random.js';
+import type { Recipe } from '../recipe/index.js';
+import type { Answer, Command, Subject } from './messages.js';
+
+class Worker {
+  private steps = 0;
+
+  private constructor(
+    private readonly open: OpenEngine,
+    private readonly batch: Batch,
+    /** Resident memory before the weights were loaded. */
+    private readonly baseBytes: number,
+    private readonly weightBytes: number,
+  ) {}
+
+  static async start({ recipe, schedule, lowering, threads }: Subject): Promise<{ worker: Worker; answer: Answer }> {
+    const started = performance.now();
+    const open = await openEngine(recipe, { schedule, lowering, threads });
+    const openSeconds = (performance.now() - started) / 1000;
+    const batch = syntheticBatch(recipe);
+    const weights = initialWeights(recipe);
+    const { parameters, states } = open.manifest;
+    const weightBytes = [...parameters, ...states].reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    resetPeak();
+    const baseBytes = residentBytes('VmRSS');
+    open.engine.load(weights);
+    const worker = new Worker(open, batch, baseBytes, weightBytes);
+    return { worker, answer: { kind: 'ready', openSeconds, lowering: open.lowering.lowering.name } };
+  }
+
+  async step(): Promise<Answer> {
+    const started = performance.now();
+    await this.open.engine.step(this.batch, 0.01, ++this.steps);
+    return { kind: 'stepped', seconds: (performance.now() - started) / 1000 };
+  }
+
+  finish(): Answer {
+    const peakBytes = residentBytes('VmHWM') - this.baseBytes;
+    this.open.dispose();
+    return { kind: 'finished', peakBytes, weightBytes: this.weightBytes };
+  }
+}
+
+/** Normal noise for images, classes in turn. */
+function syntheticBatch({ network, data }: Recipe): Batch {
+  const shape = [data.batch, ...network.image];
+  const random = new Random(0, 'bench');
+  return {
+    image: float32(
+      shape,
+      Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
+    ),
+    label: {
+      dtype: 'int64',
+      shape: [data.batch],
+      data: BigInt64Array.from({ length: data.batch }, (_, i) => BigInt(i % network.classes)),
+    },
+  };
+}
+
+/** A field of /proc/self/status in bytes; elsewhere than on Linux the resident memory now. */
+function residentBytes(field: 'VmRSS' | 'VmHWM'): number {
+  try {
+    const kilobytes = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+    if (kilobytes !== undefined) return 1024 * Number(kilobytes);
+  } catch {
+    // No procfs.
+  }
+  return process.memoryUsage.rss();
+}
+
+/** Makes the kernel forget the peak so far, which building the graphs has left. */
+function resetPeak(): void {
+  globalThis.gc?.();
+  try {
+    writeFileSync('/proc/self/clear_refs', '5');
+  } catch {
+    // The peak then includes the start.
+  }
+}
+
+let worker: Worker | null = null;
+
+async function answer(command: Command): Promise<Answer> {
+  try {
+    if (command.kind === 'start') {
+      const started = await Worker.start(command.subject);
+      worker = started.worker;
+      return started.answer;
+    }
+    return command.kind === 'step' ? await worker!.step() : worker!.finish();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return error instanceof HpffError
+      ? { kind: 'failed', code: error.code, message, exitCode: error.exitCode }
+      : { kind: 'failed', code: 'BENCH_FAILED', message, exitCode: 1 };
+  }
+}
+
+process.on('message', (command: Command) => {
+  void answer(command).then((reply) => {
+    process.send!(reply, () => {
+      if (command.kind === 'finish') process.disconnect();
+    });
+  });
+});
+// A parent that is gone asks nothing more.
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,69 @@
+/** `hpff bench RECIPE`: step time and peak memory on synthetic data. */
+import { availableParallelism } from 'node:os';
+import { bench, type BenchResult, type Subject } from '../../bench/index.js';
+import { readRecipe, type Recipe } from '../../recipe/index.js';
+import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
+import { batchOption, loweringOption, scheduleOption, stepsOption, threadsOption } from '../options.js';
+import { Output } from '../output.js';
+import { noProgress, showProgress } from '../progress.js';
+
+interface BenchOptions extends CommonOptions {
+  readonly against?: string;
+  readonly schedule: string;
+  readonly lowering: string;
+  readonly threads?: number;
+  readonly steps?: number;
+  readonly batch?: number;
+}
+
+const details = `
+Each recipe runs in a process of its own, their steps in turn; times are the minimum, median and maximum of the steps after the first.
+Peak memory is the highest resident memory of that process less what it had before the weights were loaded; beyond weights leaves out
+parameters, running statistics and optimizer state too.`;
+
+export const addBench: AddCommand = (program, streams) => {
+  newCommand(program, 'bench <recipe>', 'measure step time and peak memory on synthetic data')
+    .option('--against <recipe>', 'a second recipe to measure in turn with the first')
+    .addOption(scheduleOption())
+    .addOption(loweringOption())
+    .addOption(threadsOption())
+    .addOption(stepsOption().default(5))
+    .addOption(batchOption())
+    .addHelpText('after', details)
+    .action(async (file: string, options: BenchOptions) => {
+      const output = new Output(streams, options.json ?? false);
+      const files = options.against === undefined ? [file] : [file, options.against];
+      const recipes = await Promise.all(files.map((path) => readRecipe(path, output.warn)));
+      const { steps = 5 } = options;
+      using bar = options.json ? noProgress : showProgress(streams.stderr, { total: steps, unit: 'rounds' });
+      const results = await bench(
+        recipes.map((recipe) => subjectOf(recipe, options)),
+        steps,
+        (done) => bar.update(done, ''),
+      );
+      output.result({ results }, table(results));
+    });
+};
+
+function subjectOf(recipe: Recipe, { schedule, lowering, threads, batch }: BenchOptions): Subject {
+  const data = batch === undefined ? recipe.data : { ...recipe.data, batch };
+  return { recipe: { ...recipe, data }, schedule, lowering, threads: threads ?? availableParallelism() };
+}
+
+function table(results: readonly BenchResult[]): string {
+  const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+  const lines = results.map(
+    ({ recipe, schedule, lowering, threads, batch, stepSeconds, peakBytes, weightBytes, openSeconds }) =>
+      `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}\n` +
+      `  step ${stepSeconds.median.toFixed(3)} s (${stepSeconds.min.toFixed(3)} … ${stepSeconds.max.toFixed(3)}), ` +
+      `peak ${mebibytes(peakBytes)} MiB, beyond weights ${mebibytes(peakBytes - weightBytes)} MiB, ` +
+      `opened in ${openSeconds.toFixed(2)} s`,
+  );
+  const [first, second] = results;
+  if (first && second) {
+    const ratio = (first.stepSeconds.median / second.stepSeconds.median).toFixed(3);
+    const memory = ((first.peakBytes - first.weightBytes) / (second.peakBytes - second.weightBytes)).toFixed(3);
+    lines.push(`first / second: step ${ratio}, memory beyond weights ${memory}`);
+  }
+  return lines.join('\n');
+}
