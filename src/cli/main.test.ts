@@ -130,3 +130,9 @@ test('HPFF_DEBUG=1 adds the stack', () => {
   reportError(new TypeError('oh'), stderr);
   expect(stderr.text).toMatch(/^hpff: internal error: oh\nTypeError: oh\n +at /);
 });
+
+test('--verbose says which lowering is used, and why', async () => {
+  const out = path.join(folder, 'artifacts');
+  const { code, stderr } = await hpff('build', recipe, '-o', out, '--lowering', 'portable', '--verbose');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: 'lowering portable: asked for\n' });
+});

@@ -31,17 +31,20 @@ export function gemm(emit: Emitter, a: string, b: string, { rows, columns, depth
   return emit.op('Transpose', [tallGemm(emit, b, a, swapped)], { perm: [1, 0] });
 }
 
-/** A thread with a single row sums in another order, but not where the product is to be scaled. To halve and to double is exact. */
+/**
+ * Vectors go to a kernel that sums in another order, or in an order that depends on how many there are; but not where the product is to be scaled.
+ * To halve and to double is exact.
+ */
 function tallGemm(emit: Emitter, a: string, b: string, shape: GemmShape): string {
-  if (!leavesSingleRows(shape)) return emit.op('Gemm', [a, b], flags(shape.transA, shape.transB));
+  if (!leavesVectors(shape)) return emit.op('Gemm', [a, b], flags(shape.transA, shape.transB));
   const half = emit.op('Gemm', [a, b], { ...flags(shape.transA, shape.transB), alpha: f(0.5) });
   return emit.op('Mul', [half, emit.floats([2], [])]);
 }
 
-/** Whether there is work for more threads than there are pairs of rows. */
-function leavesSingleRows({ rows, columns, depth }: GemmShape): boolean {
-  if (typeof rows === 'string' || typeof columns === 'string' || typeof depth === 'string') return false;
-  return rows > 1 && columns * depth * 2 >= workPerThread;
+/** Whether threads divide a single column, or there is work for more threads than there are pairs of rows. */
+function leavesVectors({ rows, columns, depth }: GemmShape): boolean {
+  if (typeof rows === 'string' || typeof columns === 'string' || typeof depth === 'string' || rows === 1) return false;
+  return columns * depth * (columns === 1 ? rows : 2) >= workPerThread;
 }
 
 const flags = (transA: boolean, transB: boolean) => ({ transA: transA ? 1 : 0, transB: transB ? 1 : 0 });

@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly batch?: number;
   /** Also compute gradients as outputs, for `stepWithGradients`. */
   readonly gradients?: boolean;
+  /** Takes a line on what was chosen, and why. */
+  readonly note?: (line: string) => void;
 }
 
 export interface OpenEngine {
@@ -42,6 +44,7 @@ export async function openEngine(recipe: Recipe, options: EngineOptions = {}): P
   const runtime = await createNativeRuntime(options.threads === undefined ? {} : { threads: options.threads });
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
+    options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);
     const graphs = buildGraphs(recipe, {
       lowering: lowering.lowering,
       schedules: [schedule],

@@ -24,8 +24,8 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   warnOfNoLearning(beginning.recipe, listener);
   const data = await loadTrainingData(beginning.recipe, options.data);
   requireSameData(beginning, data.hash);
-  const { schedule = 'sync', lowering, device = 'cpu', threads } = options;
-  const open = await openEngine(beginning.recipe, { schedule, lowering, device, threads });
+  const { schedule = 'sync', lowering, device = 'cpu', threads, note } = options;
+  const open = await openEngine(beginning.recipe, { schedule, lowering, device, threads, ...(note ? { note } : {}) });
   try {
     const { runtime, manifest } = open;
     const computed = {

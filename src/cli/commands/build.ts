@@ -1,8 +1,7 @@
 /** `hpff build RECIPE`: the artifact folder. */
 import { buildGraphs, writeArtifacts } from '../../artifacts/index.js';
 import { initialWeights } from '../../local/index.js';
-import type { Lowering } from '../../lower/index.js';
-import { chooseLowering } from '../../pipeline/index.js';
+import { chooseLowering, type LoweringChoice } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { createNativeRuntime } from '../../runtime/native/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
@@ -16,10 +15,10 @@ interface BuildOptions extends CommonOptions {
 }
 
 /** The lowering of that name on this machine. */
-async function loweringFor(name: string): Promise<Lowering> {
+async function loweringFor(name: string): Promise<LoweringChoice> {
   const runtime = await createNativeRuntime();
   try {
-    return (await chooseLowering(name, runtime)).lowering;
+    return await chooseLowering(name, runtime);
   } finally {
     runtime.dispose();
   }
@@ -33,8 +32,10 @@ export const addBuild: AddCommand = (program, streams) => {
     .action(async (file: string, options: BuildOptions) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
+      const choice = await loweringFor(options.lowering);
+      if (options.verbose) output.message(`lowering ${choice.lowering.name}: ${choice.reason}`);
       const graphs = buildGraphs(recipe, {
-        lowering: await loweringFor(options.lowering),
+        lowering: choice.lowering,
         schedules: ['sync', 'fused'],
         ...(options.batch === undefined ? {} : { batch: options.batch }),
       });

@@ -33,7 +33,8 @@ export const addStep: AddCommand = (program, streams) => {
       const weights = (await readSafetensors(options.weights)).tensors;
       const batch = batchFrom((await readSafetensors(options.batch)).tensors, recipe, options.batch);
       const { steps = 1, schedule, lowering, device, threads } = options;
-      const settings = { steps, schedule, lowering, device, ...(threads === undefined ? {} : { threads }) };
+      const note = options.verbose ? { note: output.message } : {};
+      const settings = { steps, schedule, lowering, device, ...note, ...(threads === undefined ? {} : { threads }) };
       const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
       await writeSafetensors(options.output, result);
       const losses = [...(result.get('loss/total')!.data as Float32Array)];

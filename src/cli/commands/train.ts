@@ -49,8 +49,9 @@ export const addTrain: AddCommand = (program, streams) => {
       const recipe = await readRecipe(file, output.warn);
       using display = new Display(output, streams);
       using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
-      const { output: folder, ...rest } = options;
-      const result = await train(recipe, { ...rest, folder, signal: signals.signal }, display);
+      const { output: folder, verbose, ...rest } = options;
+      const note = verbose ? { note: (line: string) => display.line(line) } : {};
+      const result = await train(recipe, { ...rest, ...note, folder, signal: signals.signal }, display);
       display.finish();
       if (options.json) return;
       const { testAccuracy, testLoss, testImages, step } = result;

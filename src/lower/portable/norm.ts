@@ -3,11 +3,11 @@ import { staticDim } from '../../graph/index.js';
 import type { NormOps } from '../../graph/ops/norm.js';
 import { f, type Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
+import { mean } from './reduce.js';
 
 const batchAxes = (rank: number): number[] => (rank === 4 ? [0, 2, 3] : [0]);
 
-const mean = (emit: Emitter, x: string, rank: number): string =>
-  emit.op('ReduceMean', [x], { axes: batchAxes(rank), keepdims: 0 });
+const channelMean = (emit: Emitter, x: string, rank: number): string => mean(emit, x, batchAxes(rank));
 
 /** scale·x + shift per channel: inference normalisation with mean 0, variance 1 is the fastest such operator. */
 function affine(emit: Emitter, x: string, scale: string, shift: string, channels: number): string {
@@ -25,10 +25,10 @@ export const normLowering: LoweringFor<NormOps> = {
   BatchNormTrain: (emit, { inputs: [x], attributes: { epsilon } }, [input, gamma, beta]) => {
     const rank = x!.shape.length;
     const channels = staticDim(x!.shape, 1);
-    const average = mean(emit, input!, rank);
+    const average = channelMean(emit, input!, rank);
     // Two passes: E[x²] - mean² cancels where the mean is large.
     const centred = centre(emit, input!, average, channels);
-    const variance = mean(emit, emit.op('Mul', [centred, centred]), rank);
+    const variance = channelMean(emit, emit.op('Mul', [centred, centred]), rank);
     const rstd = emit.op('Reciprocal', [emit.op('Sqrt', [emit.op('Add', [variance, emit.floats([epsilon], [])])])]);
     const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, channels);
     return [y, average, variance, rstd, centred];
@@ -39,8 +39,8 @@ export const normLowering: LoweringFor<NormOps> = {
     const channels = staticDim(x!.shape, 1);
     const count = batchAxes(rank).reduce((product, axis) => product * staticDim(x!.shape, axis), 1);
     const elements = emit.floats([count], []);
-    const meanDy = mean(emit, dy!, rank);
-    const meanDyX = mean(emit, emit.op('Mul', [dy!, centred!]), rank);
+    const meanDy = channelMean(emit, dy!, rank);
+    const meanDyX = channelMean(emit, emit.op('Mul', [dy!, centred!]), rank);
     const meanDyNormalised = emit.op('Mul', [meanDyX, rstd!]);
     const scale = emit.op('Mul', [gamma!, rstd!]);
     const slope = emit.op('Neg', [emit.op('Mul', [emit.op('Mul', [scale, meanDyNormalised]), rstd!])]);
