@@ -13,7 +13,7 @@ export interface GemmShape {
 /** Sums up to this length are never cut. */
 const wholeSum = 128;
 
-/** Rows × columns × depth for each thread that ONNX Runtime employs. */
+/** Rows × columns × depth for each thread that ONNX Runtime adds to the first. */
 const workPerThread = 65536;
 
 /**
@@ -41,10 +41,11 @@ function tallGemm(emit: Emitter, a: string, b: string, shape: GemmShape): string
   return emit.op('Mul', [half, emit.floats([2], [])]);
 }
 
-/** Whether threads divide a single column, or there is work for more threads than there are pairs of rows. */
+/** Whether threads, as many as there is work for, can divide a single column or be left with a single row. */
 function leavesVectors({ rows, columns, depth }: GemmShape): boolean {
   if (typeof rows === 'string' || typeof columns === 'string' || typeof depth === 'string' || rows === 1) return false;
-  return columns * depth * (columns === 1 ? rows : 2) >= workPerThread;
+  const threads = Math.floor((rows * columns * depth) / workPerThread) + 1;
+  return threads > 1 && (columns === 1 || rows < 2 * threads);
 }
 
 const flags = (transA: boolean, transB: boolean) => ({ transA: transA ? 1 : 0, transB: transB ? 1 : 0 });

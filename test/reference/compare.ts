@@ -27,3 +27,7 @@ export function expectClose(
     throw new Error(`${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]} (scale ${scale})`);
   }
 }
+
+/** Whether two arrays hold the same bytes. */
+export const sameBits = (a: NodeJS.ArrayBufferView, b: NodeJS.ArrayBufferView): boolean =>
+  Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(Buffer.from(b.buffer, b.byteOffset, b.byteLength));
