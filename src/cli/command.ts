@@ -8,14 +8,9 @@ export type AddCommand = (program: Command, streams: Streams) => void;
 /** The options that all commands have. */
 export interface CommonOptions {
   readonly json?: true;
-  readonly verbose?: true;
 }
 
 /** A new command with the common options. @param usage its name and arguments, as in `check <recipe>` */
 export function newCommand(program: Command, usage: string, description: string): Command {
-  return program
-    .command(usage)
-    .description(description)
-    .option('--json', 'write one JSON document on stdout')
-    .option('--verbose', 'say on stderr what is chosen, and why');
+  return program.command(usage).description(description).option('--json', 'write one JSON document on stdout');
 }

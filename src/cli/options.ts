@@ -40,3 +40,5 @@ export const scheduleOption = () =>
 export const loweringOption = () =>
   choiceOption('--lowering <lowering>', 'how operators are written', loweringNames).default('auto');
 export const deviceOption = () => choiceOption('--device <device>', 'where to compute', ['cpu']).default('cpu');
+
+export const verboseOption = () => new Option('--verbose', 'say on stderr which lowering is used, and why');

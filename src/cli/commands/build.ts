@@ -5,10 +5,11 @@ import { chooseLowering, type LoweringChoice } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { createNativeRuntime } from '../../runtime/native/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
-import { batchOption, loweringOption } from '../options.js';
+import { batchOption, loweringOption, verboseOption } from '../options.js';
 import { Output } from '../output.js';
 
 interface BuildOptions extends CommonOptions {
+  readonly verbose?: true;
   readonly output: string;
   readonly lowering: string;
   readonly batch?: number;
@@ -28,6 +29,7 @@ export const addBuild: AddCommand = (program, streams) => {
   newCommand(program, 'build <recipe>', 'write the ONNX graphs of a training step, with weights and a manifest')
     .requiredOption('-o, --output <folder>', 'artifact folder to write; one that is there is replaced')
     .addOption(loweringOption())
+    .addOption(verboseOption())
     .addOption(batchOption())
     .action(async (file: string, options: BuildOptions) => {
       const output = new Output(streams, options.json ?? false);

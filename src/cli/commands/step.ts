@@ -3,10 +3,11 @@ import { readSafetensors, writeSafetensors } from '../../files/safetensors.js';
 import { batchFrom, trainOnBatch } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
-import { deviceOption, loweringOption, scheduleOption, stepsOption, threadsOption } from '../options.js';
+import { deviceOption, loweringOption, scheduleOption, stepsOption, threadsOption, verboseOption } from '../options.js';
 import { Output } from '../output.js';
 
 interface StepOptions extends CommonOptions {
+  readonly verbose?: true;
   readonly weights: string;
   readonly batch: string;
   readonly output: string;
@@ -25,6 +26,7 @@ export const addStep: AddCommand = (program, streams) => {
     .addOption(stepsOption())
     .addOption(scheduleOption())
     .addOption(loweringOption())
+    .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
     .action(async (file: string, options: StepOptions) => {

@@ -11,12 +11,14 @@ import {
   seedOption,
   stepsOption,
   threadsOption,
+  verboseOption,
 } from '../options.js';
 import { Output, type Streams } from '../output.js';
 import { noProgress, showProgress, type Progress } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
 
 interface TrainCommandOptions extends CommonOptions, Omit<TrainOptions, 'folder' | 'signal'> {
+  readonly verbose?: true;
   readonly output: string;
 }
 
@@ -36,6 +38,7 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(stepsOption())
     .addOption(scheduleOption())
     .addOption(loweringOption())
+    .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
     .addOption(seedOption())
