@@ -7,7 +7,7 @@ import { everyTapReads, shiftedProducts } from './shifted-products.js';
 
 /** @param inputs names of the input and of the output's cotangent */
 export function convWeightGrad(emit: Emitter, node: Node<'ConvWeightGrad'>, inputs: readonly string[]): string {
-  if (prefersProducts(node) && everyTapReads(node)) return shiftedProducts(emit, node, inputs);
+  if (node.attributes.groups === 1 && everyTapReads(node)) return shiftedProducts(emit, node, inputs);
   const [, , height, width] = staticShape(node.inputs[0]!.shape) as [number, number, number, number];
   const pads = paddingRead(node);
   // No window reaches beyond the padding at the top or the left.
@@ -16,11 +16,6 @@ export function convWeightGrad(emit: Emitter, node: Node<'ConvWeightGrad'>, inpu
     return emit.floats(new Float32Array(elementCount(shape)), shape);
   }
   return swappedConv(emit, node, inputs, pads);
-}
-
-/** Products are 1.1–5 times as fast up to 5×5; a 7×7 filter copies the cotangent so often that convolution is faster. */
-function prefersProducts({ attributes: { groups, kernel } }: Node<'ConvWeightGrad'>): boolean {
-  return groups === 1 && kernel[0] <= 5;
 }
 
 /** The padding that windows read; negative at the bottom and right where they leave rows and columns of the input unread. */

@@ -4,8 +4,10 @@
  *   dW[o, c, r, s] = Σ n,i,j  x[n, c, i·strideY + r - top, j·strideX + s - left] · dy[n, o, i, j]
  *
  * With channels before images, a kernel row r is one product over all (n, i, j). The factor from x has a row for each kernel column s and channel
- * c; what the kernel row demands is met by shifting dy by whole rows, so the copies of x serve all kernel rows. For large maps and few channels this
- * is 2–3 times as fast as a convolution with batch and channels swapped.
+ * c; what the kernel row demands is met by shifting dy by whole rows, so the copies of x serve all kernel rows.
+ *
+ * Against a convolution with batch and channels swapped this takes a fifth to nine tenths of the time (a 7×7 filter with stride 2: 1.2 times), and its bits
+ * do not depend on the number of threads.
  */
 import { type Node, staticShape } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
