@@ -9,7 +9,7 @@ import { expectClose } from './reference/compare.js';
 import { evaluate } from './reference/evaluate.js';
 import { runOnnx } from './run-onnx.js';
 
-const RUNS = 25;
+const RUNS = 50;
 
 function modelOf({ outputs }: BuiltCase) {
   const named = outputs.map((value, i) => ({ name: `y${i}`, value }));

@@ -6,13 +6,13 @@ import { type CasesFor, int, pair, signed } from './case.js';
 const geometry = fc
   .record({
     batch: int(1, 3),
-    groups: int(1, 3),
+    groups: fc.oneof(fc.constant(1), int(1, 3)),
     inPerGroup: int(1, 3),
     outPerGroup: int(1, 3),
     kernel: pair(1, 4),
-    strides: pair(1, 3),
+    strides: fc.oneof(fc.constant<[number, number]>([1, 1]), pair(1, 3)),
     pads: fc.tuple(int(0, 3), int(0, 3), int(0, 3), int(0, 3)),
-    extra: fc.tuple(int(0, 5), fc.oneof({ weight: 5, arbitrary: int(0, 5) }, { weight: 1, arbitrary: int(22, 40) })),
+    extra: fc.tuple(int(0, 5), fc.oneof({ weight: 3, arbitrary: int(0, 5) }, { weight: 1, arbitrary: int(22, 40) })),
     bias: fc.boolean(),
   })
   .map(({ batch, groups, inPerGroup, outPerGroup, kernel, strides, pads, extra, bias }) => {
