@@ -12,5 +12,8 @@ export interface CommonOptions {
 
 /** A new command with the common options. @param usage its name and arguments, as in `check <recipe>` */
 export function newCommand(program: Command, usage: string, description: string): Command {
-  return program.command(usage).description(description).option('--json', 'write one JSON document on stdout');
+  return program
+    .command(usage)
+    .description(description)
+    .option('--json', 'write JSON on stdout, and nothing else there');
 }

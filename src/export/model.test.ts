@@ -55,6 +55,8 @@ test('the metadata hold the recipe, and survive the file', () => {
   const { metadata, producerName } = decodeModel(encodeModel(exportModel(recipe, trainedWeights(recipe))), 'm');
   expect(parseRecipe(JSON.parse(metadata!['hpff.recipe']!), 'm')).toEqual(recipe);
   expect(metadata!['hpff.classes']).toBe('10');
+  expect(JSON.parse(metadata!['hpff.mean']!)).toEqual(recipe.data.normalize.mean);
+  expect(JSON.parse(metadata!['hpff.std']!)).toEqual(recipe.data.normalize.std);
   expect(metadata!['hpff.version']).toMatch(/^\d+\.\d+\.\d+/);
   expect(producerName).toBe('hpff');
 });

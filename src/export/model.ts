@@ -13,7 +13,14 @@ import { mergeBias } from './merge-bias.js';
 import { floatTensor } from './readers.js';
 
 /** Keys of an exported model's metadata. */
-export const metadataKeys = { recipe: 'hpff.recipe', version: 'hpff.version', classes: 'hpff.classes' } as const;
+export const metadataKeys = {
+  recipe: 'hpff.recipe',
+  version: 'hpff.version',
+  classes: 'hpff.classes',
+  /** Per channel, of pixel values in [0, 1]: the model takes (pixel / 255 - mean) / std. Lists in JSON. */
+  mean: 'hpff.mean',
+  std: 'hpff.std',
+} as const;
 
 /** What the batch dimension of input and output is called. */
 const batchDimension = 'batch';
@@ -35,6 +42,8 @@ export function exportModel(recipe: Recipe, weights: NamedTensors): OnnxModel {
       [metadataKeys.recipe]: toJson(recipe),
       [metadataKeys.version]: version,
       [metadataKeys.classes]: String(recipe.network.classes),
+      [metadataKeys.mean]: JSON.stringify(recipe.data.normalize.mean),
+      [metadataKeys.std]: JSON.stringify(recipe.data.normalize.std),
     },
     graph: { ...graph, name: recipe.name, inputs: graph.inputs.map(anyBatch), outputs: graph.outputs.map(anyBatch) },
   };

@@ -63,7 +63,7 @@ export async function trainOnBatch(
 /**
  * Takes `image` float32 [N, C, H, W] and `label` int64 [N] from a file's tensors.
  *
- * @throws InputError where one is missing, another is there, types or shapes do not fit the recipe, or a label is outside its classes
+ * @throws InputError where one is missing, another is there, types or shapes do not fit the recipe, or a pixel is not finite, or a label is outside its classes
  */
 export function batchFrom(tensors: NamedTensors, recipe: Recipe, where: string): Batch {
   const { image: size, classes } = recipe.network;
@@ -71,6 +71,13 @@ export function batchFrom(tensors: NamedTensors, recipe: Recipe, where: string):
   const count = image.shape[0] ?? 0;
   if (image.shape.length !== 4 || count < 1 || size.some((dim, i) => image.shape[i + 1] !== dim)) {
     throw misfit(where, 'image', image, `float32 [N, ${size.join(', ')}]`);
+  }
+  const odd = image.data.findIndex((value) => !Number.isFinite(value));
+  if (odd >= 0) {
+    throw new InputError(
+      'BATCH_NOT_FINITE',
+      `${where}: tensor 'image': element ${odd} is ${image.data[odd]}, allowed: numbers`,
+    );
   }
   const label = take(tensors, 'label', 'int64', where, `[${count}]`);
   if (label.shape.length !== 1 || label.shape[0] !== count) throw misfit(where, 'label', label, `int64 [${count}]`);

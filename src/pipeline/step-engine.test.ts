@@ -165,6 +165,11 @@ describe('a batch file', () => {
       (all) => ((all.get('label')!.data as BigInt64Array)[3] = 4n),
       /b: label 3: found 4, allowed: 0 to 3/,
     ],
+    [
+      'with a pixel that is no number',
+      (all) => ((all.get('image')!.data as Float32Array)[7] = NaN),
+      /element 7 is NaN/,
+    ],
     ['with a label of another type', (all) => all.set('label', float32([count], new Float32Array(count))), /int64/],
   ])('%s is refused', (_what, change, message) => {
     expect(() => batchFrom(changed(change), released, 'b')).toThrow(message);

@@ -81,7 +81,9 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
   );
   const taps = kernel[0] * kernel[1];
   const grouped = blocked.reshape(product, [channels, groups, storedOut * taps]);
-  const summed = groups === 1 ? grouped : emit.op('ReduceSum', [grouped, emit.ints([1])], { keepdims: 0 });
+  // A product with ones: how ReduceSum rounds depends on the number of threads.
+  const ones = emit.floats(new Float32Array(groups).fill(1), [1, groups]);
+  const summed = groups === 1 ? grouped : emit.op('MatMul', [ones, grouped]);
   const ordered = blocked.transpose(blocked.reshape(summed, [channels, storedOut / b, taps, b]), [1, 3, 0, 2]);
   const stored = blocked.reshape(ordered, [storedOut, channels, ...kernel]);
   writer.setPlain(
