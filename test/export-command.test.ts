@@ -137,12 +137,12 @@ function reshape(tensors: NamedTensors, name: string, shape: readonly number[]):
   tensors.set(name, { ...tensors.get(name)!, shape });
 }
 
-test('diverged weights fail with exit code 1 and write nothing', async () => {
+test('weights that are not finite are refused with exit code 2, and nothing is written', async () => {
   const weights = trainedWeights(recipe);
   weights.set('fc.bias', float32([10], new Float32Array(10).fill(NaN)));
   const failed = await hpff('export', run, '-o', output, '--weights', await weightsFile(weights));
-  expect(failed).toMatchObject({ code: 1, stdout: '' });
-  expect(failed.stderr).toMatch(/^hpff: EXPORT_NOT_FINITE: [^\n]+\n$/);
+  expect(failed).toMatchObject({ code: 2, stdout: '' });
+  expect(failed.stderr).toMatch(/^hpff: WEIGHTS_VALUE: [^\n]+"fc\.bias"[^\n]+\n$/);
   expect(existsSync(output)).toBe(false);
 });
 

@@ -86,3 +86,10 @@ describe('refusals', () => {
     expect(() => checkWeights(tensors, specs, 'w', { statisticsOptional: true })).toThrow('"stem.conv.weight"');
   });
 });
+
+test.each([NaN, Infinity, -Infinity])('an element that is %d is refused by name and place', (value) => {
+  const tensors = new Map([['w', float32([3], [1, 2, value])]]);
+  expect(() => checkWeights(tensors, [{ name: 'w', shape: [3], kind: 'parameter' }], 'f')).toThrow(
+    `f: tensor "w": element 2 is ${value}, allowed: finite numbers`,
+  );
+});

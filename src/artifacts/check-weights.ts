@@ -17,10 +17,10 @@ export interface WeightCheck {
 }
 
 /**
- * Requires exactly the tensors of `specs`, each float32 of its shape.
+ * Requires exactly the tensors of `specs`, each float32 of its shape, all elements finite.
  * @param where the file's name, for errors
  * @returns the tensors in the order of `specs`
- * @throws InputError `WEIGHTS_MISSING`, `WEIGHTS_DTYPE`, `WEIGHTS_SHAPE` or `WEIGHTS_UNKNOWN`, naming the first such tensor
+ * @throws InputError `WEIGHTS_MISSING`, `WEIGHTS_DTYPE`, `WEIGHTS_SHAPE`, `WEIGHTS_VALUE` (not finite) or `WEIGHTS_UNKNOWN`, naming the first such tensor
  */
 export function checkWeights(
   tensors: NamedTensors,
@@ -40,12 +40,16 @@ export function checkWeights(
   return checked;
 }
 
-function requireFit({ dtype, shape }: HostTensor, spec: WeightSpec, file: string): void {
+function requireFit({ dtype, shape, data }: HostTensor, spec: WeightSpec, file: string): void {
   const at = `${file}: tensor ${quoted(spec.name)}`;
   if (dtype !== 'float32') throw new InputError('WEIGHTS_DTYPE', `${at}: found ${dtype}, allowed: float32`);
   if (shape.length !== spec.shape.length || shape.some((dim, axis) => dim !== spec.shape[axis])) {
     throw new InputError('WEIGHTS_SHAPE', `${at}: found shape ${list(shape)}, allowed: ${list(spec.shape)}`);
   }
+  const elements = data as Float32Array;
+  const odd = elements.findIndex((value) => !Number.isFinite(value));
+  if (odd >= 0)
+    throw new InputError('WEIGHTS_VALUE', `${at}: element ${odd} is ${elements[odd]}, allowed: finite numbers`);
 }
 
 function initialStatistic({ name, shape }: WeightSpec): HostTensor<'float32'> {

@@ -33,7 +33,8 @@ export function supervisedContrastive(features: Value, labels: Value, classes: n
   const similarity = mul(sub(matmul(z, z, { transB: true }), 1), 1 / temperature);
   const others = notSelf(features, batch);
   const partition = reduceSum(mul(exp(similarity), others), [1], true);
-  const logProbability = sub(similarity, log(partition));
+  // An image that is alone in its batch has no partition; its logarithm only has to be finite.
+  const logProbability = sub(similarity, log(add(partition, 1e-30)));
   const classOf = oneHot(labels, classes);
   const positives = mul(matmul(classOf, classOf, { transB: true }), others);
   const count = reduceSum(positives, [1]);

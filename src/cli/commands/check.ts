@@ -1,4 +1,5 @@
 /** `hpff check RECIPE`: is the recipe valid, and is it what was meant? */
+import { buildStep } from '../../local/index.js';
 import { readRecipe, recipeHash } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { Output } from '../output.js';
@@ -9,6 +10,8 @@ export const addCheck: AddCommand = (program, streams) => {
       const output = new Output(streams, options.json ?? false);
       const warnings: string[] = [];
       const recipe = await readRecipe(file, (line) => warnings.push(line));
+      // Splits and patches are held against the network when its step is built.
+      buildStep(recipe, 2);
       const hash = recipeHash(recipe);
       warnings.forEach(output.warn);
       output.result({ name: recipe.name, hash, warnings, recipe }, `${recipe.name}: valid\nhash ${hash}`);
