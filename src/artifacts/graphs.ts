@@ -107,7 +107,7 @@ class StepNamer {
 
   slice(task: Task | null): GraphSlice {
     if (!task) {
-      const all = [...this.outputsBySection.values()].flat().filter(({ name }) => !this.isCrossing(name));
+      const all = [...this.outputsBySection.values()].flat().filter(({ internal }) => !internal);
       return cut(this.step.graph.name, all, () => true, this.crossingName);
     }
     const section = sectionOf(task);
@@ -157,7 +157,7 @@ class StepNamer {
         if (!producer || producer.section === node.section || seen.has(value)) continue;
         seen.add(value);
         const name = this.crossingName(value);
-        this.addOutput(name, value, crossingMeaning(name));
+        this.addOutput(name, value, crossingMeaning(name), true);
       }
     }
   }
@@ -169,15 +169,12 @@ class StepNamer {
     return `stash/${scope}/${op}_${value.id}`;
   };
 
-  private isCrossing(name: string): boolean {
-    return !/^(next|loss|grad)\//.test(name);
-  }
-
-  private addOutput(name: string, value: Value, meaning: Meaning): void {
+  /** @param internal it only passes from task to task */
+  private addOutput(name: string, value: Value, meaning: Meaning, internal = false): void {
     const { section } = value.producer!;
     this.meanings.set(name, meaning);
     const known = this.outputsBySection.get(section);
-    const output = { name, value, internal: this.isCrossing(name) };
+    const output = { name, value, internal };
     if (known) known.push(output);
     else this.outputsBySection.set(section, [output]);
   }

@@ -14,8 +14,7 @@ import { gradients } from '../grad/index.js';
 import { add, addAll, after, concat, mul, staticDim, type Value } from '../graph/index.js';
 import type { LayerContext } from '../nn/index.js';
 import type { LocalConfig } from '../recipe/types.js';
-import { cropPatch } from './heads/decoder.js';
-import type { Head, Patch } from './heads/head.js';
+import { cropPatch, type Head, type Patch } from './heads/head.js';
 
 /** A head differentiated: its loss before weighting, and what flows back. */
 export interface HeadResult {

@@ -1,5 +1,5 @@
 /**
- * The whole training step as one graph, each node in the section of its task (HPFF, section 3; METHOD: one forward per module).
+ * The whole training step as one graph, each node in the section of its task (HPFF, section 3), with one forward pass per module.
  *
  *     forward:  h_i = E_i(h_{i-1})
  *     heads:    a_i from the independent head, b_i from the cascade heads, both at h_i

@@ -8,7 +8,7 @@
 import type { GraphEntry, GraphSet, Manifest, OutputPort } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { RunError, UsageError } from '../errors.js';
-import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import type { Optimizer, StepScalar } from '../nn/index.js';
 import { createOptimizer } from '../nn/index.js';
 import { encodeModel } from '../onnx/encode.js';
@@ -70,7 +70,10 @@ export class StepEngine implements TrainEngine {
     const { parameters, states } = this.manifest;
     for (const { name, shape } of parameters) this.place(name, required(weights, name, shape));
     for (const { name, shape } of states) {
-      this.place(name, optimizer ? required(optimizer, name, shape) : float32(shape, new Float32Array(product(shape))));
+      this.place(
+        name,
+        optimizer ? required(optimizer, name, shape) : float32(shape, new Float32Array(elementCount(shape))),
+      );
     }
   }
 
@@ -236,5 +239,3 @@ function takeFloats(tensor: DeviceTensor): Float32Array {
   tensor.dispose();
   return data as Float32Array;
 }
-
-const product = (shape: readonly number[]): number => shape.reduce((total, dim) => total * dim, 1);

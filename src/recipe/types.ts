@@ -1,4 +1,4 @@
-/** The recipe, as the rest of the code sees it: validated, defaults filled in. SPEC: one JSON file under `graphs/`. */
+/** The recipe, as the rest of the code sees it: validated, defaults filled in. One JSON file, as those under `graphs/`. */
 
 export interface Recipe {
   readonly name: string;

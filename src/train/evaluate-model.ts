@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { buildGraphs, checkWeights } from '../artifacts/index.js';
 import type { Dataset } from '../data/dataset.js';
 import { loadDataset } from '../data/load.js';
-import { InputError } from '../errors.js';
+import { InputError, RunError } from '../errors.js';
 import { loadClassifier } from '../export/index.js';
 import { readError } from '../files/system-errors.js';
 import type { NamedTensors } from '../files/tensor.js';
@@ -45,7 +45,7 @@ interface Scorer extends Disposable {
  *
  * @param path a run folder (its latest checkpoint counts) or an `.onnx` file
  * @throws InputError as `readRun`, `loadClassifier` and `loadDataset`; `EVALUATE_DATASET` where it is not known which data set is
- * meant, `DATA_CLASSES` where the model has fewer classes than that
+ * meant, `DATA_CLASSES` where the model has fewer classes than that; RunError `EVALUATE_NOT_FINITE`
  */
 export async function evaluateModel(path: string, options: EvaluateModelOptions = {}): Promise<ModelEvaluation> {
   const runtime = await createNativeRuntime(options.threads === undefined ? {} : { threads: options.threads });
@@ -62,6 +62,12 @@ export async function evaluateModel(path: string, options: EvaluateModelOptions 
     }
     const config = scorer.data ?? plainPixels(name, dataset, scorer.image);
     const found = await evaluate(scorer.score, evaluationLoader(dataset, config, scorer.image));
+    if (!Number.isFinite(found.loss)) {
+      throw new RunError(
+        'EVALUATE_NOT_FINITE',
+        `${path}: loss is ${found.loss}: the model gives scores that are no numbers`,
+      );
+    }
     return { dataset: name, ...found };
   } finally {
     runtime.dispose();

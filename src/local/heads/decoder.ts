@@ -1,8 +1,8 @@
 /** Decoder heads: rebuild the image from a module's features (InfoPro, Wang et al. 2021, section 3.2). */
 import { InputError } from '../../errors.js';
-import { add, binaryCrossEntropy, mul, relu, resizeBilinear, slice, staticDim, type Value } from '../../graph/index.js';
+import { add, binaryCrossEntropy, mul, relu, resizeBilinear, staticDim, type Value } from '../../graph/index.js';
 import { batchNorm, conv2d, type LayerContext } from '../../nn/index.js';
-import type { Head, Patch } from './head.js';
+import { cropPatch, type Head, type Patch } from './head.js';
 
 /**
  * Bilinear resize to the patch of the image, conv3×3 to 12·widen channels + BN + ReLU, conv3×3 to the image's channels, sigmoid; binary
@@ -37,16 +37,4 @@ export function decoderHead(widen: number, target: Value): Head {
 function meanPatch(target: Value, patches: readonly Patch[]): Value {
   const cells = patches.map((patch) => cropPatch(target, patch));
   return cells.length === 1 ? cells[0]! : mul(cells.reduce(add), 1 / cells.length);
-}
-
-/** One cell of a map [N, C, H, W] whose sides divide by the grid. */
-export function cropPatch(map: Value, { grid, row, column }: Patch): Value {
-  if (grid === 1) return map;
-  const height = staticDim(map.shape, 2) / grid;
-  const width = staticDim(map.shape, 3) / grid;
-  return slice(map, {
-    axes: [2, 3],
-    starts: [row * height, column * width],
-    ends: [(row + 1) * height, (column + 1) * width],
-  });
 }

@@ -1,5 +1,5 @@
-/** What an auxiliary head is. */
-import type { Value } from '../../graph/index.js';
+/** What an auxiliary head is, and the patches it sees. */
+import { slice, staticDim, type Value } from '../../graph/index.js';
 import type { LayerContext } from '../../nn/index.js';
 
 export type HeadKind = 'classifier' | 'decoder';
@@ -20,4 +20,16 @@ export interface Head {
    * @param patches whose output it is: one, or all of them where `output` is their mean
    */
   loss(output: Value, patches: readonly Patch[]): Value;
+}
+
+/** One cell of a map [N, C, H, W] whose sides divide by the grid. */
+export function cropPatch(map: Value, { grid, row, column }: Patch): Value {
+  if (grid === 1) return map;
+  const height = staticDim(map.shape, 2) / grid;
+  const width = staticDim(map.shape, 3) / grid;
+  return slice(map, {
+    axes: [2, 3],
+    starts: [row * height, column * width],
+    ends: [(row + 1) * height, (column + 1) * width],
+  });
 }
