@@ -91,6 +91,21 @@ describe('evaluateModel', () => {
     expect(found.images).toBe(360);
   });
 
+  it('refuses scores that are no numbers', async () => {
+    const bytes = smallModel({
+      inputs: { x: ['N', 1, 8, 8] },
+      outputs: { y: ['N', 64] },
+      nodes: [
+        ['Flatten', ['x'], ['flat'], { axis: 1 }],
+        ['Log', ['flat'], ['y']],
+      ],
+    });
+    const model = file('log.onnx', bytes);
+    await expect(evaluateModel(model, { dataset: 'digits', threads: 1 })).rejects.toMatchObject({
+      code: 'EVALUATE_NOT_FINITE',
+    });
+  });
+
   it('repeats grey for colour and centres on black where a foreign model asks for it', async () => {
     // In the third of three 10 × 10 channels every pixel is one further to the right and down.
     const positions = middle.map((at) => 200 + 10 * (1 + Math.floor(at / 8)) + 1 + (at % 8));
