@@ -43,13 +43,14 @@ test('measures two recipes in turn', () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { results } = JSON.parse(stdout) as { results: BenchResult[] };
   expect(results.map(({ recipe }) => recipe)).toEqual(['one', 'two']);
-  for (const { stepSeconds, peakBytes, weightBytes, lowering, threads } of results) {
+  for (const { stepSeconds, peakBytes, weightBytes, processPeakBytes, lowering, threads } of results) {
     expect({ lowering, threads }).toEqual({ lowering: 'portable', threads: 1 });
     expect(stepSeconds.min).toBeGreaterThan(0);
     expect(stepSeconds.median).toBeGreaterThanOrEqual(stepSeconds.min);
     expect(stepSeconds.max).toBeGreaterThanOrEqual(stepSeconds.median);
     expect(weightBytes).toBeGreaterThan(0);
     expect(peakBytes).toBeGreaterThan(weightBytes);
+    expect(processPeakBytes).toBeGreaterThan(peakBytes);
   }
 });
 

@@ -21,6 +21,23 @@ export interface BenchResult {
   readonly peakBytes: number;
   /** Parameters, running statistics and optimizer state. */
   readonly weightBytes: number;
+  /** Peak resident memory of the whole process, from its start on. */
+  readonly processPeakBytes: number;
+}
+
+/** A process that trains: what it takes to measure it in turn with others. */
+export interface Trainer<Finished> {
+  start(): Promise<void>;
+  /** One training step; its seconds. */
+  step(): Promise<number>;
+  finish(): Promise<Finished>;
+  kill(): void;
+}
+
+export interface Measurement<Finished> {
+  /** Of each measured step, in order. */
+  readonly seconds: readonly number[];
+  readonly finished: Finished;
 }
 
 /**
@@ -33,24 +50,43 @@ export async function bench(
   steps: number,
   progress: (done: number) => void = () => {},
 ): Promise<BenchResult[]> {
-  const workers = subjects.map((subject) => new BenchProcess(subject));
+  const measurements = await alternate(
+    subjects.map((subject) => new BenchProcess(subject)),
+    steps,
+    progress,
+  );
+  return measurements.map(({ seconds, finished }) => ({ ...finished, stepSeconds: spread(seconds) }));
+}
+
+/**
+ * Starts all processes, then takes one step of each in turn, and kills them in the end.
+ * @param steps measured for each process, after one that is not
+ * @throws as the first process that fails
+ */
+export async function alternate<Finished>(
+  trainers: readonly Trainer<Finished>[],
+  steps: number,
+  progress: (done: number) => void = () => {},
+): Promise<Measurement<Finished>[]> {
   try {
-    for (const worker of workers) await worker.start();
-    for (const worker of workers) await worker.step();
+    for (const trainer of trainers) await trainer.start();
+    for (const trainer of trainers) await trainer.step();
+    const seconds = trainers.map((): number[] => []);
     for (let done = 1; done <= steps; done++) {
-      for (const worker of workers) worker.times.push(await worker.step());
+      for (const [i, trainer] of trainers.entries()) seconds[i]!.push(await trainer.step());
       progress(done);
     }
-    const results: BenchResult[] = [];
-    for (const worker of workers) results.push(await worker.finish());
-    return results;
+    const measurements: Measurement<Finished>[] = [];
+    for (const [i, trainer] of trainers.entries())
+      measurements.push({ seconds: seconds[i]!, finished: await trainer.finish() });
+    return measurements;
   } finally {
-    for (const worker of workers) worker.kill();
+    for (const trainer of trainers) trainer.kill();
   }
 }
 
-class BenchProcess {
-  readonly times: number[] = [];
+/** The process of one recipe. */
+export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
   private readonly child: ChildProcess;
   private openSeconds = 0;
   private lowering = '';
@@ -69,10 +105,9 @@ class BenchProcess {
     return (await this.ask({ kind: 'step' }, 'stepped')).seconds;
   }
 
-  async finish(): Promise<BenchResult> {
-    const { peakBytes, weightBytes } = await this.ask({ kind: 'finish' }, 'finished');
+  async finish(): Promise<Omit<BenchResult, 'stepSeconds'>> {
+    const { peakBytes, weightBytes, processPeakBytes } = await this.ask({ kind: 'finish' }, 'finished');
     const { recipe, schedule, threads } = this.subject;
-    const sorted = [...this.times].sort((a, b) => a - b);
     return {
       recipe: recipe.name,
       schedule,
@@ -80,9 +115,9 @@ class BenchProcess {
       threads,
       batch: recipe.data.batch,
       openSeconds: this.openSeconds,
-      stepSeconds: { min: sorted[0]!, median: median(sorted), max: sorted.at(-1)! },
       peakBytes,
       weightBytes,
+      processPeakBytes,
     };
   }
 
@@ -119,7 +154,11 @@ function failure({ code, message, exitCode }: Extract<Answer, { kind: 'failed' }
   return exitCode === 2 ? new InputError(code, message) : new RunError(code, message);
 }
 
-function median(sorted: readonly number[]): number {
+/** @throws RangeError unless there is one at least */
+export function spread(values: readonly number[]): { min: number; median: number; max: number } {
+  const sorted = [...values].sort((a, b) => a - b);
+  if (sorted.length === 0) throw new RangeError('no values to take a median of');
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return { min: sorted[0]!, median, max: sorted.at(-1)! };
 }

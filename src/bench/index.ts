@@ -1,2 +1,11 @@
 /** Benchmarks of training steps. */
-export { bench, type BenchResult, type Subject } from './bench.js';
+export {
+  alternate,
+  bench,
+  BenchProcess,
+  type BenchResult,
+  type Measurement,
+  spread,
+  type Subject,
+  type Trainer,
+} from './bench.js';

@@ -15,5 +15,10 @@ export type Command =
 export type Answer =
   | { readonly kind: 'ready'; readonly openSeconds: number; readonly lowering: string }
   | { readonly kind: 'stepped'; readonly seconds: number }
-  | { readonly kind: 'finished'; readonly peakBytes: number; readonly weightBytes: number }
+  | {
+      readonly kind: 'finished';
+      readonly peakBytes: number;
+      readonly weightBytes: number;
+      readonly processPeakBytes: number;
+    }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly exitCode: 1 | 2 };

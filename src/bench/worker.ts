@@ -18,6 +18,8 @@ class Worker {
   private constructor(
     private readonly open: OpenEngine,
     private readonly batch: Batch,
+    /** The process's peak up to the weights. */
+    private readonly startPeakBytes: number,
     /** Resident memory before the weights were loaded. */
     private readonly baseBytes: number,
     private readonly weightBytes: number,
@@ -31,10 +33,11 @@ class Worker {
     const weights = initialWeights(recipe);
     const { parameters, states } = open.manifest;
     const weightBytes = [...parameters, ...states].reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    const startPeakBytes = residentBytes('VmHWM');
     resetPeak();
     const baseBytes = residentBytes('VmRSS');
     open.engine.load(weights);
-    const worker = new Worker(open, batch, baseBytes, weightBytes);
+    const worker = new Worker(open, batch, startPeakBytes, baseBytes, weightBytes);
     return { worker, answer: { kind: 'ready', openSeconds, lowering: open.lowering.lowering.name } };
   }
 
@@ -45,9 +48,14 @@ class Worker {
   }
 
   finish(): Answer {
-    const peakBytes = residentBytes('VmHWM') - this.baseBytes;
+    const peak = residentBytes('VmHWM');
     this.open.dispose();
-    return { kind: 'finished', peakBytes, weightBytes: this.weightBytes };
+    return {
+      kind: 'finished',
+      peakBytes: peak - this.baseBytes,
+      weightBytes: this.weightBytes,
+      processPeakBytes: Math.max(peak, this.startPeakBytes),
+    };
   }
 }
 

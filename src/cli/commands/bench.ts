@@ -19,7 +19,7 @@ interface BenchOptions extends CommonOptions {
 const details = `
 Each recipe runs in a process of its own, their steps in turn; times are the minimum, median and maximum of the steps after the first.
 Peak memory is the highest resident memory of that process less what it had before the weights were loaded; beyond weights leaves out
-parameters, running statistics and optimizer state too.`;
+parameters, running statistics and optimizer state too. The peak of the whole process counts from its start on.`;
 
 export const addBench: AddCommand = (program, streams) => {
   newCommand(program, 'bench <recipe>', 'measure step time and peak memory on synthetic data')
@@ -53,11 +53,22 @@ function subjectOf(recipe: Recipe, { schedule, lowering, threads, batch }: Bench
 function table(results: readonly BenchResult[]): string {
   const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
   const lines = results.map(
-    ({ recipe, schedule, lowering, threads, batch, stepSeconds, peakBytes, weightBytes, openSeconds }) =>
+    ({
+      recipe,
+      schedule,
+      lowering,
+      threads,
+      batch,
+      stepSeconds,
+      peakBytes,
+      weightBytes,
+      processPeakBytes,
+      openSeconds,
+    }) =>
       `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}\n` +
       `  step ${stepSeconds.median.toFixed(3)} s (${stepSeconds.min.toFixed(3)} … ${stepSeconds.max.toFixed(3)}), ` +
       `peak ${mebibytes(peakBytes)} MiB, beyond weights ${mebibytes(peakBytes - weightBytes)} MiB, ` +
-      `opened in ${openSeconds.toFixed(2)} s`,
+      `whole process ${mebibytes(processPeakBytes)} MiB, opened in ${openSeconds.toFixed(2)} s`,
   );
   const [first, second] = results;
   if (first && second) {
