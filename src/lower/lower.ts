@@ -41,15 +41,17 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
   for (const { name } of [...slice.inputs, ...slice.outputs]) emit.reserve(name);
   const writer = lowering.writer(emit, slice);
   for (const node of slice.nodes) {
-    emit.enter(node.scope);
+    emit.enter(placeOf(node));
     try {
       writer.write(node);
     } catch (error) {
       throw placed(error, slice, lowering, node);
     }
   }
-  emit.enter('output');
-  const names = slice.outputs.map((output) => writer.outputName(output));
+  const names = slice.outputs.map((output) => {
+    emit.enter(join(output.value.producer?.section, 'output'));
+    return writer.outputName(output);
+  });
   const nodes = pruned(renameOutputs(emit, slice, names), slice);
   return {
     irVersion: lowering.irVersion,
@@ -65,10 +67,15 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
   };
 }
 
-function placed(error: unknown, slice: GraphSlice, { name }: Lowering, { scope, op }: Node): unknown {
+/** What the names of a node's ONNX nodes begin with: its task and its layer, e.g. `3/update/layer1.0/conv1`. */
+const placeOf = ({ section, scope }: Node): string => join(section, scope);
+
+const join = (...parts: readonly (string | undefined)[]): string => parts.filter(Boolean).join('/');
+
+function placed(error: unknown, slice: GraphSlice, { name }: Lowering, node: Node): unknown {
   if (!(error instanceof UsageError)) return error;
-  const place = [slice.name, scope].filter(Boolean).join('/');
-  return new UsageError(error.code, `${place}: ${op} in the ${name} lowering: ${error.message}`, { cause: error });
+  const place = slice.name === node.section ? placeOf(node) : join(slice.name, placeOf(node));
+  return new UsageError(error.code, `${place}: ${node.op} in the ${name} lowering: ${error.message}`, { cause: error });
 }
 
 /** Writes every value in one form, operator by operator. */

@@ -3,4 +3,4 @@ export { chooseLowering, type LoweringChoice, loweringNames } from './choose-low
 export type { StepReport, TrainEngine } from './engine.js';
 export { type EngineOptions, type OpenEngine, openEngine, scheduleNames } from './open-engine.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
-export { StepEngine } from './step-engine.js';
+export { StepEngine, type TaskProfile } from './step-engine.js';

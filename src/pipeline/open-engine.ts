@@ -24,6 +24,8 @@ export interface EngineOptions {
   readonly batch?: number;
   /** Also compute gradients as outputs, for `stepWithGradients`. */
   readonly gradients?: boolean;
+  /** An existing folder, to measure every node until `StepEngine.endProfile`; it writes files there meanwhile. */
+  readonly profileFolder?: string;
   /** Takes a line on what was chosen, and why. */
   readonly note?: (line: string) => void;
 }
@@ -51,7 +53,11 @@ export async function openEngine(recipe: Recipe, options: EngineOptions = {}): P
       gradients: options.gradients ?? false,
       ...(options.batch === undefined ? {} : { batch: options.batch }),
     });
-    const engine = await StepEngine.create(runtime, graphs, { schedule });
+    const { profileFolder } = options;
+    const engine = await StepEngine.create(runtime, graphs, {
+      schedule,
+      ...(profileFolder === undefined ? {} : { profileFolder }),
+    });
     const dispose = (): void => {
       engine.dispose();
       runtime.dispose();

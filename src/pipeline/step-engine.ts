@@ -12,7 +12,7 @@ import { elementCount, float32, type HostTensor, type NamedTensors } from '../fi
 import type { Optimizer, StepScalar } from '../nn/index.js';
 import { createOptimizer } from '../nn/index.js';
 import { encodeModel } from '../onnx/encode.js';
-import type { DeviceTensor, Runtime, Session } from '../runtime/runtime.js';
+import type { DeviceTensor, RunProfile, Runtime, Session, SessionOptions } from '../runtime/runtime.js';
 import type { StepReport, TrainEngine } from './engine.js';
 
 /** A graph with its session and what dies after it. */
@@ -25,6 +25,15 @@ interface LoadedTask {
 
 export interface StepEngineOptions {
   readonly schedule: 'fused' | 'sync';
+  /** An existing folder, to measure every node of the tasks until `endProfile`. */
+  readonly profileFolder?: string;
+}
+
+/** What the runs of one task took. */
+export interface TaskProfile {
+  readonly task: GraphEntry;
+  /** Of each step since the graphs were loaded. */
+  readonly runs: readonly RunProfile[];
 }
 
 export class StepEngine implements TrainEngine {
@@ -51,14 +60,21 @@ export class StepEngine implements TrainEngine {
     if (chosen.length === 0 || !evalEntry) {
       throw new UsageError('ENGINE_NO_GRAPHS', `the graphs given do not serve the schedule '${options.schedule}'`);
     }
-    const load = async (entry: GraphEntry, lastUses: readonly string[]): Promise<LoadedTask> => {
+    const { profileFolder } = options;
+    const load = async (
+      entry: GraphEntry,
+      lastUses: readonly string[],
+      profiling: Pick<SessionOptions, 'profileFolder'> = {},
+    ): Promise<LoadedTask> => {
       const model = encodeModel(graphs.models.get(entry.file)!);
-      return { entry, session: await runtime.createSession(model, { name: entry.file }), lastUses };
+      return { entry, session: await runtime.createSession(model, { name: entry.file, ...profiling }), lastUses };
     };
     const loaded: LoadedTask[] = [];
     try {
       const deaths = lastUses(chosen);
-      for (const [i, entry] of chosen.entries()) loaded.push(await load(entry, deaths[i]!));
+      for (const [i, entry] of chosen.entries()) {
+        loaded.push(await load(entry, deaths[i]!, profileFolder === undefined ? {} : { profileFolder }));
+      }
       return new StepEngine(runtime, graphs.manifest, loaded, await load(evalEntry, []));
     } catch (error) {
       for (const { session } of loaded) session.dispose();
@@ -113,6 +129,24 @@ export class StepEngine implements TrainEngine {
     } finally {
       input.dispose();
     }
+  }
+
+  /**
+   * Ends measuring nodes. @returns every task, in the order of a step
+   * @throws UsageError where the engine does not measure them, or its runtime cannot
+   */
+  async endProfile(): Promise<TaskProfile[]> {
+    const profiles: TaskProfile[] = [];
+    for (const { entry, session } of this.tasks) {
+      if (!session.endProfile) {
+        throw new UsageError(
+          'ENGINE_NO_PROFILE',
+          `device '${this.runtime.device}' cannot measure the nodes of a graph`,
+        );
+      }
+      profiles.push({ task: entry, runs: await session.endProfile() });
+    }
+    return profiles;
   }
 
   dispose(): void {

@@ -40,7 +40,31 @@ export interface Session extends Disposable {
     into?: ReadonlyMap<string, DeviceTensor>,
     wanted?: readonly string[],
   ): Promise<Map<string, DeviceTensor>>;
+  /**
+   * Ends the measuring of nodes that `SessionOptions.profileFolder` began. Runtimes that cannot measure lack it.
+   *
+   * @returns the runs since the session was made, in their order; they must not have overlapped
+   * @throws UsageError if the session does not measure (any more); RunError where the measurements cannot be had
+   */
+  endProfile?(): Promise<readonly RunProfile[]>;
   dispose(): void;
+}
+
+/** What one run of a session took. */
+export interface RunProfile {
+  readonly seconds: number;
+  /** In the order in which they ran. */
+  readonly nodes: readonly NodeProfile[];
+}
+
+export interface NodeProfile {
+  /** Name of the ONNX node; ONNX Runtime makes up names for nodes that it inserts. */
+  readonly name: string;
+  readonly opType: string;
+  /** In its kernel; ONNX Runtime counts in whole microseconds. */
+  readonly seconds: number;
+  /** Of its outputs, e.g. `float[128,16,32,32]`. */
+  readonly outputs: readonly string[];
 }
 
 export interface SessionOptions {
@@ -48,6 +72,8 @@ export interface SessionOptions {
   readonly name: string;
   /** Graph optimization by ONNX Runtime. Default `disabled`: our lowerings decide, and node order stays ours. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** An existing folder: measure every node from now on, and write files there until `Session.endProfile`. Default: measure nothing. */
+  readonly profileFolder?: string;
 }
 
 export interface Runtime extends Disposable {

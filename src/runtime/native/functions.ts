@@ -6,13 +6,14 @@ export const ORT_VERSION = '1.30';
 /** Address of something native. */
 export type Pointer = bigint;
 
-/** C types of arguments. `bytes` is memory of ours that the call reads or fills; JavaScript passes a typed array. */
-type CType = 'handle' | 'bytes' | 'string' | 'size' | 'int';
+/** C types of arguments. `bytes` is memory of ours that the call reads or fills; JavaScript passes a typed array. `path` is wide on Windows. */
+type CType = 'handle' | 'bytes' | 'string' | 'path' | 'size' | 'int';
 
 interface JsTypes {
   handle: Pointer | null;
   bytes: NodeJS.ArrayBufferView;
   string: string;
+  path: string;
   size: number | bigint;
   int: number;
 }
@@ -79,6 +80,8 @@ export const FUNCTIONS = {
   SetInterOpNumThreads: fn(25, 0, 'status', ['handle', 'int']),
   DisablePerSessionThreads: fn(120, 0, 'status', ['handle']),
   AddSessionConfigEntry: fn(130, 0, 'status', ['handle', 'string', 'string']),
+  // (options, prefix of the file)
+  EnableProfiling: fn(14, 0, 'status', ['handle', 'path']),
   ReleaseSessionOptions: fn(100, 0, 'void', ['handle']),
 
   // (env, model, byte count, options, out session)
@@ -90,6 +93,8 @@ export const FUNCTIONS = {
   SessionGetOutputName: fn(37, 0, 'status', ['handle', 'size', 'handle', 'bytes']),
   // (session, run options, input names, inputs, input count, output names, output count, outputs)
   Run: fn(9, 0, 'status', ['handle', 'handle', 'bytes', 'bytes', 'size', 'bytes', 'size', 'bytes']),
+  // (session, allocator, out name of the file, to free)
+  SessionEndProfiling: fn(110, 0, 'status', ['handle', 'handle', 'bytes']),
   CreateRunOptions: fn(39, 0, 'status', ['bytes']),
   RunOptionsSetTerminate: fn(46, 0, 'status', ['handle']),
   ReleaseSession: fn(95, 0, 'void', ['handle']),

@@ -151,6 +151,7 @@ const KOFFI_TYPES = {
   handle: 'void *',
   bytes: 'void *',
   string: 'str',
+  path: process.platform === 'win32' ? 'str16' : 'str',
   size: 'size_t',
   int: 'int',
   status: 'void *',

@@ -3,6 +3,7 @@ import { InputError, UsageError } from '../../errors.js';
 import type { SessionOptions } from '../runtime.js';
 import { check, inBackground, obtain, OrtFailure } from './calls.js';
 import type { OrtFunctions, Pointer } from './functions.js';
+import { profilePrefix } from './profile.js';
 import { background } from './queue.js';
 import { NativeSession } from './session.js';
 import type { SessionOwner } from './session.js';
@@ -36,7 +37,7 @@ export async function loadSession(
         api.CreateSessionFromArray.async(settings.environment, model, model.byteLength, native, out, done),
       ),
     );
-    return new NativeSession(owner, out[0] as Pointer, options.name);
+    return new NativeSession(owner, out[0] as Pointer, options.name, options.profileFolder !== undefined);
   } catch (cause) {
     owner.closed();
     throw cause instanceof OrtFailure ? refusal(options.name, cause) : cause;
@@ -49,13 +50,14 @@ export async function loadSession(
 const OPTIMIZATION = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
 function nativeOptions(api: OrtFunctions, settings: SessionSettings, options: SessionOptions): Pointer {
-  const { name, optimization = 'disabled' } = options;
+  const { name, optimization = 'disabled', profileFolder } = options;
   if (!Object.hasOwn(OPTIMIZATION, optimization)) {
     const allowed = Object.keys(OPTIMIZATION).join(', ');
     throw new UsageError('SESSION_OPTION', `session '${name}': optimization is '${optimization}'; allowed: ${allowed}`);
   }
   const native = obtain(api, (out) => api.CreateSessionOptions(out));
   check(api, api.SetSessionLogId(native, name));
+  if (profileFolder !== undefined) check(api, api.EnableProfiling(native, profilePrefix(profileFolder)));
   check(api, api.SetSessionGraphOptimizationLevel(native, OPTIMIZATION[optimization]));
   check(api, settings.memoryPattern ? api.EnableMemPattern(native) : api.DisableMemPattern(native));
   check(api, api.AddSessionConfigEntry(native, 'session.use_env_allocators', '1'));

@@ -1,11 +1,12 @@
 /** A graph loaded into ONNX Runtime, and its runs. */
-import { RunError } from '../../errors.js';
-import type { DeviceTensor, Session } from '../runtime.js';
+import { RunError, UsageError } from '../../errors.js';
+import type { DeviceTensor, RunProfile, Session } from '../runtime.js';
 import { bindRun } from './binding.js';
 import type { BoundRun, Signature } from './binding.js';
 import { check, cStrings, inBackground, obtain, OrtFailure, readString } from './calls.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
+import { takeProfile } from './profile.js';
 import { background } from './queue.js';
 import { runOptions } from './run-options.js';
 import { adoptTensor } from './tensor.js';
@@ -32,13 +33,16 @@ export class NativeSession implements Session {
   readonly #handle: NativeHandle;
   readonly #signature: Signature;
   readonly #names: NativeNames;
+  #profiles: boolean;
 
-  /** Takes ownership of the OrtSession at `address`. */
+  /** Takes ownership of the OrtSession at `address`. @param profiles whether it measures its nodes */
   constructor(
     owner: SessionOwner,
     address: Pointer,
     readonly name: string,
+    profiles: boolean,
   ) {
+    this.#profiles = profiles;
     this.inputs = readNames(owner, address, 'SessionGetInputCount', 'SessionGetInputName');
     this.outputs = readNames(owner, address, 'SessionGetOutputCount', 'SessionGetOutputName');
     this.#signature = { session: name, inputs: new Set(this.inputs), outputs: new Set(this.outputs) };
@@ -68,6 +72,17 @@ export class NativeSession implements Session {
     } finally {
       giveBack();
     }
+  }
+
+  async endProfile(): Promise<readonly RunProfile[]> {
+    const { api, allocator } = this.#owner;
+    const session = this.#handle.pointer;
+    if (!this.#profiles) throw new UsageError('PROFILE_OFF', `session '${this.name}' does not measure its nodes`);
+    this.#profiles = false;
+    return takeProfile(
+      this.name,
+      readOwnedString(this.#owner, (out) => api.SessionEndProfiling(session, allocator, out)),
+    );
   }
 
   dispose(): void {
@@ -153,16 +168,22 @@ function nativeNames(inputs: readonly string[], outputs: readonly string[]): Nat
 }
 
 function readNames(
-  { api, allocator }: SessionOwner,
+  owner: SessionOwner,
   session: Pointer,
   count: 'SessionGetInputCount' | 'SessionGetOutputCount',
   name: 'SessionGetInputName' | 'SessionGetOutputName',
 ): string[] {
+  const { api, allocator } = owner;
   const length = Number(obtain(api, (out) => api[count](session, out)));
-  return Array.from({ length }, (_, index) => {
-    const address = obtain(api, (out) => api[name](session, index, allocator, out));
-    const text = readString(address);
-    check(api, api.AllocatorFree(allocator, address));
-    return text;
-  });
+  return Array.from({ length }, (_, index) =>
+    readOwnedString(owner, (out) => api[name](session, index, allocator, out)),
+  );
+}
+
+/** A string that the call makes with the owner's allocator. */
+function readOwnedString({ api, allocator }: SessionOwner, call: (out: BigUint64Array) => Pointer | null): string {
+  const address = obtain(api, call);
+  const text = readString(address);
+  check(api, api.AllocatorFree(allocator, address));
+  return text;
 }
