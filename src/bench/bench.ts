@@ -2,9 +2,9 @@
  * Step time and peak memory of recipes on synthetic data. Each recipe runs in a process of its own; their steps alternate, so that what slows the machine
  * down for a while slows down all of them.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { InputError, RunError } from '../errors.js';
-import type { Answer, Command, Subject } from './messages.js';
+import { median } from './median.js';
+import type { Subject } from './messages.js';
+import { WorkerProcess } from './process.js';
 
 export type { Subject } from './messages.js';
 
@@ -87,26 +87,26 @@ export async function alternate<Finished>(
 
 /** The process of one recipe. */
 export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
-  private readonly child: ChildProcess;
+  private readonly worker: WorkerProcess;
   private openSeconds = 0;
   private lowering = '';
 
   constructor(private readonly subject: Subject) {
-    this.child = fork(new URL('./worker.js', import.meta.url), { execArgv: ['--expose-gc'] });
+    this.worker = new WorkerProcess(subject.recipe.name);
   }
 
   async start(): Promise<void> {
-    const ready = await this.ask({ kind: 'start', subject: this.subject }, 'ready');
+    const ready = await this.worker.ask({ kind: 'start', subject: this.subject }, 'ready');
     this.openSeconds = ready.openSeconds;
     this.lowering = ready.lowering;
   }
 
   async step(): Promise<number> {
-    return (await this.ask({ kind: 'step' }, 'stepped')).seconds;
+    return (await this.worker.ask({ kind: 'step' }, 'stepped')).seconds;
   }
 
   async finish(): Promise<Omit<BenchResult, 'stepSeconds'>> {
-    const { peakBytes, weightBytes, processPeakBytes } = await this.ask({ kind: 'finish' }, 'finished');
+    const { peakBytes, weightBytes, processPeakBytes } = await this.worker.ask({ kind: 'finish' }, 'finished');
     const { recipe, schedule, threads } = this.subject;
     return {
       recipe: recipe.name,
@@ -122,43 +122,13 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
   }
 
   kill(): void {
-    this.child.kill('SIGKILL');
+    this.worker.kill();
   }
-
-  /** Sends a command and waits for the answer of that kind. */
-  private ask<K extends Answer['kind']>(command: Command, kind: K): Promise<Extract<Answer, { kind: K }>> {
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void): void => {
-        this.child.off('message', onMessage);
-        this.child.off('exit', onExit);
-        act();
-      };
-      const onMessage = (message: unknown): void => {
-        const answer = message as Answer;
-        if (answer.kind === 'failed') settle(() => reject(failure(answer)));
-        else if (answer.kind === kind) settle(() => resolve(answer as Extract<Answer, { kind: K }>));
-        else settle(() => reject(new RunError('BENCH_FAILED', `asked for '${kind}', answered '${answer.kind}'`)));
-      };
-      const onExit = (code: number | null, signal: string | null): void => {
-        const how = signal ? `signal ${signal}` : `exit code ${code}`;
-        settle(() => reject(new RunError('BENCH_DIED', `${this.subject.recipe.name}: its process ended with ${how}`)));
-      };
-      this.child.on('message', onMessage);
-      this.child.on('exit', onExit);
-      this.child.send(command);
-    });
-  }
-}
-
-function failure({ code, message, exitCode }: Extract<Answer, { kind: 'failed' }>): Error {
-  return exitCode === 2 ? new InputError(code, message) : new RunError(code, message);
 }
 
 /** @throws RangeError unless there is one at least */
 export function spread(values: readonly number[]): { min: number; median: number; max: number } {
   const sorted = [...values].sort((a, b) => a - b);
   if (sorted.length === 0) throw new RangeError('no values to take a median of');
-  const middle = sorted.length >> 1;
-  const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { min: sorted[0]!, median, max: sorted.at(-1)! };
+  return { min: sorted[0]!, median: median(sorted), max: sorted.at(-1)! };
 }

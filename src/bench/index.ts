@@ -9,3 +9,5 @@ export {
   type Subject,
   type Trainer,
 } from './bench.js';
+export type { NodeCost, Part, Place, StepCosts } from './costs.js';
+export { profile, type Profile } from './profile.js';

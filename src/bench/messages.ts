@@ -1,5 +1,6 @@
 /** What a benchmark's processes say to each other. */
 import type { Recipe } from '../recipe/index.js';
+import type { StepCosts } from './costs.js';
 
 /** One thing to measure. */
 export interface Subject {
@@ -10,11 +11,17 @@ export interface Subject {
 }
 
 export type Command =
-  { readonly kind: 'start'; readonly subject: Subject } | { readonly kind: 'step' } | { readonly kind: 'finish' };
+  /** `profileFolder`: measure the nodes too, and write files there meanwhile. */
+  | { readonly kind: 'start'; readonly subject: Subject; readonly profileFolder?: string }
+  | { readonly kind: 'step' }
+  /** Ends measuring the nodes. */
+  | { readonly kind: 'profile' }
+  | { readonly kind: 'finish' };
 
 export type Answer =
   | { readonly kind: 'ready'; readonly openSeconds: number; readonly lowering: string }
   | { readonly kind: 'stepped'; readonly seconds: number }
+  | { readonly kind: 'profiled'; readonly costs: StepCosts }
   | {
       readonly kind: 'finished';
       readonly peakBytes: number;

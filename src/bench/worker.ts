@@ -7,9 +7,10 @@ import type { Batch } from '../data/dataset.js';
 import { HpffError } from '../errors.js';
 import { elementCount, float32 } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
-import { type OpenEngine, openEngine } from '../pipeline/index.js';
+import { type EngineOptions, type OpenEngine, openEngine } from '../pipeline/index.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/index.js';
+import { stepCosts } from './costs.js';
 import type { Answer, Command, Subject } from './messages.js';
 
 class Worker {
@@ -25,9 +26,12 @@ class Worker {
     private readonly weightBytes: number,
   ) {}
 
-  static async start({ recipe, schedule, lowering, threads }: Subject): Promise<{ worker: Worker; answer: Answer }> {
+  static async start(
+    { recipe, schedule, lowering, threads }: Subject,
+    profiling: Pick<EngineOptions, 'profileFolder'>,
+  ): Promise<{ worker: Worker; answer: Answer }> {
     const started = performance.now();
-    const open = await openEngine(recipe, { schedule, lowering, threads });
+    const open = await openEngine(recipe, { schedule, lowering, threads, ...profiling });
     const openSeconds = (performance.now() - started) / 1000;
     const batch = syntheticBatch(recipe);
     const weights = initialWeights(recipe);
@@ -45,6 +49,11 @@ class Worker {
     const started = performance.now();
     await this.open.engine.step(this.batch, 0.01, ++this.steps);
     return { kind: 'stepped', seconds: (performance.now() - started) / 1000 };
+  }
+
+  /** What the nodes took, without the first step. */
+  async profile(): Promise<Answer> {
+    return { kind: 'profiled', costs: stepCosts(await this.open.engine.endProfile(), 1) };
   }
 
   finish(): Answer {
@@ -102,10 +111,12 @@ let worker: Worker | null = null;
 async function answer(command: Command): Promise<Answer> {
   try {
     if (command.kind === 'start') {
-      const started = await Worker.start(command.subject);
+      const { subject, profileFolder } = command;
+      const started = await Worker.start(subject, profileFolder === undefined ? {} : { profileFolder });
       worker = started.worker;
       return started.answer;
     }
+    if (command.kind === 'profile') return await worker!.profile();
     return command.kind === 'step' ? await worker!.step() : worker!.finish();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

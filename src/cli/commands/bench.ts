@@ -1,10 +1,11 @@
 /** `hpff bench RECIPE`: step time and peak memory on synthetic data. */
 import { availableParallelism } from 'node:os';
-import { bench, type BenchResult, type Subject } from '../../bench/index.js';
+import { bench, type BenchResult, profile, type Subject } from '../../bench/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, loweringOption, scheduleOption, stepsOption, threadsOption } from '../options.js';
 import { Output } from '../output.js';
+import { profileTables } from '../profile-tables.js';
 import { noProgress, showProgress } from '../progress.js';
 
 interface BenchOptions extends CommonOptions {
@@ -14,6 +15,7 @@ interface BenchOptions extends CommonOptions {
   readonly threads?: number;
   readonly steps?: number;
   readonly batch?: number;
+  readonly profile?: true;
 }
 
 const details = `
@@ -29,19 +31,20 @@ export const addBench: AddCommand = (program, streams) => {
     .addOption(threadsOption())
     .addOption(stepsOption().default(5))
     .addOption(batchOption())
+    .option('--profile', 'then measure every operator of as many steps, by phase, module and layer')
     .addHelpText('after', details)
     .action(async (file: string, options: BenchOptions) => {
       const output = new Output(streams, options.json ?? false);
       const files = options.against === undefined ? [file] : [file, options.against];
       const recipes = await Promise.all(files.map((path) => readRecipe(path, output.warn)));
       const { steps = 5 } = options;
-      using bar = options.json ? noProgress : showProgress(streams.stderr, { total: steps, unit: 'rounds' });
-      const results = await bench(
-        recipes.map((recipe) => subjectOf(recipe, options)),
-        steps,
-        (done) => bar.update(done, ''),
-      );
-      output.result({ results }, table(results));
+      const subjects = recipes.map((recipe) => subjectOf(recipe, options));
+      const total = options.profile ? 2 * steps : steps;
+      using bar = options.json ? noProgress : showProgress(streams.stderr, { total, unit: 'rounds' });
+      const results = await bench(subjects, steps, (done) => bar.update(done, ''));
+      if (!options.profile) return output.result({ results }, table(results));
+      const profiles = await profile(subjects, steps, (done) => bar.update(steps + done, ''));
+      output.result({ results, profiles }, [table(results), ...profiles.map(profileTables)].join('\n\n'));
     });
 };
 

@@ -1,0 +1,48 @@
+/** A process that runs the steps of one recipe, from outside: commands go in, each is answered. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { InputError, RunError } from '../errors.js';
+import type { Answer, Command } from './messages.js';
+
+export class WorkerProcess {
+  private readonly child: ChildProcess;
+
+  /** @param name of the recipe, for messages */
+  constructor(private readonly name: string) {
+    this.child = fork(new URL('./worker.js', import.meta.url), { execArgv: ['--expose-gc'] });
+  }
+
+  /**
+   * Sends a command and waits for the answer of that kind.
+   * @throws InputError or RunError as the process reports; RunError where it dies
+   */
+  ask<K extends Answer['kind']>(command: Command, kind: K): Promise<Extract<Answer, { kind: K }>> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        this.child.off('message', onMessage);
+        this.child.off('exit', onExit);
+        act();
+      };
+      const onMessage = (message: unknown): void => {
+        const answer = message as Answer;
+        if (answer.kind === 'failed') settle(() => reject(failure(answer)));
+        else if (answer.kind === kind) settle(() => resolve(answer as Extract<Answer, { kind: K }>));
+        else settle(() => reject(new RunError('BENCH_FAILED', `asked for '${kind}', answered '${answer.kind}'`)));
+      };
+      const onExit = (code: number | null, signal: string | null): void => {
+        const how = signal ? `signal ${signal}` : `exit code ${code}`;
+        settle(() => reject(new RunError('BENCH_DIED', `${this.name}: its process ended with ${how}`)));
+      };
+      this.child.on('message', onMessage);
+      this.child.on('exit', onExit);
+      this.child.send(command);
+    });
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+}
+
+function failure({ code, message, exitCode }: Extract<Answer, { kind: 'failed' }>): Error {
+  return exitCode === 2 ? new InputError(code, message) : new RunError(code, message);
+}
