@@ -106,7 +106,11 @@ class Bench:
 
 def resident_bytes(field: str) -> int:
     """A field of /proc/self/status."""
-    with open("/proc/self/status") as status:
+    try:
+        status = open("/proc/self/status")
+    except OSError:
+        sys.exit("torch-step.py: /proc/self/status: cannot be read; peak memory is measured on Linux only")
+    with status:
         return 1024 * int(re.search(field + r":\s+(\d+)", status.read()).group(1))
 
 
