@@ -1,13 +1,11 @@
 /** tools/bench: the table, and the process that runs PyTorch where that is installed. */
 import path from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { elementCount } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
 import { readRecipe } from '../src/recipe/index.js';
 import { relativeToTorch, table } from '../tools/bench/table.js';
 import { pythonWithTorch, TorchProcess } from '../tools/bench/torch-process.js';
-
-vi.mock('../dist/bench/index.js', () => import('../src/bench/index.js'));
 
 const python = pythonWithTorch(['python3', '/usr/bin/python3']);
 

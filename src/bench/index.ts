@@ -5,7 +5,6 @@ export {
   BenchProcess,
   type BenchResult,
   type Measurement,
-  spread,
   type Subject,
   type Trainer,
 } from './bench.js';

@@ -5,9 +5,9 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
-import { alternate, spread } from '../../dist/bench/index.js';
+import { alternate } from '../../dist/bench/index.js';
 import { SUBJECTS } from './subjects.js';
-import { relativeToTorch, table } from './table.js';
+import { relativeToTorch, spread, table } from './table.js';
 import { pythonWithTorch } from './torch-process.js';
 
 const USAGE = `usage: node tools/bench/run.js [options]

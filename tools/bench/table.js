@@ -1,5 +1,4 @@
 /** The results of a benchmark as one Markdown table. */
-import { spread } from '../../dist/bench/index.js';
 
 /**
  * @typedef {object} Row
@@ -43,6 +42,17 @@ export function table(rows) {
   });
   const alignment = HEADER.map((_, column) => (column === 1 ? '---' : '--:'));
   return [HEADER, alignment, ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/**
+ * @param {readonly number[]} values one at least
+ * @returns {{ min: number, median: number, max: number }}
+ */
+export function spread(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { min: sorted[0], median, max: sorted.at(-1) };
 }
 
 /**
