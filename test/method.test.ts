@@ -34,6 +34,19 @@ const variants: [string, object, number][] = [
   ['DGL + PFF, separate, mean', { rule: 'dgl', patches: patches(['classifier'], 'separate', 'mean') }, 3],
   ['cascade only', { rule: 'infopro', hierarchy: { independent: 0, cascade: 1 } }, 4],
   ['independent only', { rule: 'infopro', hierarchy: { independent: 1, cascade: 0 } }, 3],
+  ['silent last cascade, λ to 0', { rule: 'infopro', hierarchy, lambda: { decoder: [5, 0], classifier: [0.5, 0] } }, 4],
+  ['decoder without weight', { rule: 'infopro', lambda: { decoder: [0, 0], classifier: [0.5, 0.5] } }, 3],
+  ['first module without loss', { rule: 'infopro', lambda: { decoder: [0, 1], classifier: [0, 1] } }, 3],
+  [
+    'silent, fused patches',
+    {
+      rule: 'infopro',
+      hierarchy,
+      lambda: { decoder: [5, 0], classifier: [0.5, 0] },
+      patches: patches(['decoder', 'classifier'], 'shared', 'mean'),
+    },
+    4,
+  ],
   ['two modules', { rule: 'infopro', hierarchy }, 2],
 ];
 

@@ -6,12 +6,14 @@
  * `mean`: the outputs are averaged and there is one loss. First every patch gives its output, keeping nothing else; then each
  * is computed anew and differentiated with the shared cotangent / n².
  *
+ * A head of weight 0 is run forward only: its loss is reported, its parameters have gradient 0, and nothing flows back.
+ *
  * A graph does not say in which order independent nodes run, so each patch's features are made to wait (`after`) for all that the patch before
  * it gives.
  */
 import { InputError } from '../errors.js';
 import { gradients } from '../grad/index.js';
-import { add, addAll, after, concat, mul, staticDim, type Value } from '../graph/index.js';
+import { add, addAll, after, concat, expand, mul, staticDim, type Value } from '../graph/index.js';
 import type { LayerContext } from '../nn/index.js';
 import type { LocalConfig } from '../recipe/types.js';
 import { cropPatch, type Head, type Patch } from './heads/head.js';
@@ -20,8 +22,8 @@ import { cropPatch, type Head, type Patch } from './heads/head.js';
 export interface HeadResult {
   /** Shape []. */
   readonly loss: Value;
-  /** Cotangent of the features: weight · ∂loss/∂features. */
-  readonly cotangent: Value;
+  /** Cotangent of the features: weight · ∂loss/∂features; null where it is 0. */
+  readonly cotangent: Value | null;
   /** weight · ∂loss/∂parameter, by parameter name. */
   readonly gradients: ReadonlyMap<string, Value>;
 }
@@ -40,16 +42,16 @@ export function runHead(
   weight: number,
   patches: LocalConfig['patches'],
 ): HeadResult {
-  if (!patches) return summed(head, features, weight, wholeMap(), () => context);
-  const cells = gridOf(features, patches.grid);
   const contextOf = (index: number): LayerContext =>
-    patches.weights === 'shared' ? context : inside(context, String(index));
-  return patches.fuse === 'sum'
-    ? summed(head, features, weight, cells, contextOf)
-    : averaged(head, features, weight, cells, contextOf);
+    !patches || patches.weights === 'shared' ? context : inside(context, String(index));
+  const cells = patches ? gridOf(features, patches.grid) : wholeMap;
+  const run = new PatchRun(head, features, cells, contextOf);
+  const fuse = patches?.fuse ?? 'sum';
+  if (weight === 0) return observed(run, fuse);
+  return fuse === 'sum' ? summed(run, weight) : averaged(run, weight);
 }
 
-const wholeMap = (): readonly Patch[] => [{ grid: 1, row: 0, column: 0 }];
+const wholeMap: readonly Patch[] = [{ grid: 1, row: 0, column: 0 }];
 
 /** Cells row by row. @throws InputError where the map does not divide */
 function gridOf(features: Value, grid: number): readonly Patch[] {
@@ -63,58 +65,87 @@ function gridOf(features: Value, grid: number): readonly Patch[] {
   return Array.from({ length: grid * grid }, (_, i) => ({ grid, row: Math.floor(i / grid), column: i % grid }));
 }
 
-type ContextOf = (patch: number) => LayerContext;
+/** A head on the patches of a map. */
+class PatchRun {
+  constructor(
+    readonly head: Head,
+    readonly features: Value,
+    readonly patches: readonly Patch[],
+    private readonly contextOf: (index: number) => LayerContext,
+  ) {}
 
-function summed(
-  head: Head,
-  features: Value,
-  weight: number,
-  patches: readonly Patch[],
-  contextOf: ContextOf,
-): HeadResult {
+  /** Nodes made by `build` carry the patch's number in their scope. */
+  at<T>(index: number, build: (context: LayerContext, patch: Patch) => T): T {
+    const context = this.contextOf(index);
+    const scope = this.patches.length === 1 ? context.path : `${context.path}/patch${index}`;
+    return context.graph.scoped(scope, () => build(context, this.patches[index]!));
+  }
+
+  /** A patch and the head's output for it, computed after `before`. */
+  forward(index: number, before: readonly Value[]): { cell: Value; output: Value; context: LayerContext } {
+    return this.at(index, (context, patch) => {
+      const cell = cropPatch(after(this.features, before), patch);
+      return { cell, output: this.head.build(context, cell, patch.grid), context };
+    });
+  }
+
+  /** Loss of one patch's output. */
+  loss(index: number, output: Value): Value {
+    return this.at(index, (_, patch) => this.head.loss(output, [patch]));
+  }
+
+  /** Mean of all outputs, and its loss. */
+  meanLoss(outputs: readonly Value[]): { mean: Value; loss: Value } {
+    const mean = mul(addAll(outputs), 1 / outputs.length);
+    return { mean, loss: this.head.loss(mean, this.patches) };
+  }
+}
+
+function observed(run: PatchRun, fuse: 'sum' | 'mean'): HeadResult {
+  const { graph } = run.features;
+  const outputs: Value[] = [];
+  const zeros = new Map<string, Value>();
+  for (const index of run.patches.keys()) {
+    const { output, context } = run.forward(index, outputs.slice(-1));
+    outputs.push(output);
+    for (const name of parametersIn(context)) zeros.set(name, expand(graph.scalar(0), graph.inputs.get(name)!.shape));
+  }
+  const loss = fuse === 'sum' ? addAll(outputs.map((output, i) => run.loss(i, output))) : run.meanLoss(outputs).loss;
+  return { loss, cotangent: null, gradients: zeros };
+}
+
+function summed(run: PatchRun, weight: number): HeadResult {
+  const { graph } = run.features;
   const gathered = new GradientSum();
   const losses: Value[] = [];
   let before: readonly Value[] = [];
-  const cotangents = patches.map((patch, i) =>
-    scopedPatch(contextOf(i), patches.length, i, (context) => {
-      const cell = cropPatch(after(features, before), patch);
-      const loss = head.loss(head.build(context, cell, patch.grid), [patch]);
-      losses.push(loss);
-      const result = gathered.backward(loss, features.graph.scalar(weight), cell, context);
-      before = result.all;
-      return result.cell;
-    }),
-  );
-  return { loss: addAll(losses), cotangent: assemble(cotangents, patches), gradients: gathered.gradients };
-}
-
-function averaged(
-  head: Head,
-  features: Value,
-  weight: number,
-  patches: readonly Patch[],
-  contextOf: ContextOf,
-): HeadResult {
-  const forward = (i: number, before: readonly Value[]): { cell: Value; output: Value; context: LayerContext } =>
-    scopedPatch(contextOf(i), patches.length, i, (context) => {
-      const cell = cropPatch(after(features, before), patches[i]!);
-      return { cell, output: head.build(context, cell, patches[i]!.grid), context };
-    });
-  const outputs: Value[] = [];
-  for (const i of patches.keys()) outputs.push(forward(i, outputs.slice(-1)).output);
-  const fused = mul(addAll(outputs), 1 / patches.length);
-  const loss = head.loss(fused, patches);
-  const [fusedCotangent] = gradients([{ output: loss, cotangent: features.graph.scalar(weight) }], [fused]);
-  const shared = mul(fusedCotangent!, 1 / patches.length);
-  const gathered = new GradientSum();
-  let before: readonly Value[] = [shared];
-  const cotangents = patches.map((_, i) => {
-    const { cell, output, context } = forward(i, before);
-    const result = gathered.backward(output, shared, cell, context);
+  const cotangents = run.patches.map((_, i) => {
+    const { cell, output, context } = run.forward(i, before);
+    const loss = run.loss(i, output);
+    losses.push(loss);
+    const result = run.at(i, () => gathered.backward(loss, graph.scalar(weight), cell, context));
     before = result.all;
     return result.cell;
   });
-  return { loss, cotangent: assemble(cotangents, patches), gradients: gathered.gradients };
+  return { loss: addAll(losses), cotangent: assemble(cotangents, run.patches), gradients: gathered.gradients };
+}
+
+function averaged(run: PatchRun, weight: number): HeadResult {
+  const { graph } = run.features;
+  const outputs: Value[] = [];
+  for (const i of run.patches.keys()) outputs.push(run.forward(i, outputs.slice(-1)).output);
+  const { mean, loss } = run.meanLoss(outputs);
+  const [meanCotangent] = gradients([{ output: loss, cotangent: graph.scalar(weight) }], [mean]);
+  const shared = mul(meanCotangent!, 1 / outputs.length);
+  const gathered = new GradientSum();
+  let before: readonly Value[] = [shared];
+  const cotangents = run.patches.map((_, i) => {
+    const { cell, output, context } = run.forward(i, before);
+    const result = run.at(i, () => gathered.backward(output, shared, cell, context));
+    before = result.all;
+    return result.cell;
+  });
+  return { loss, cotangent: assemble(cotangents, run.patches), gradients: gathered.gradients };
 }
 
 /** Sums parameter gradients over patches that share weights. */
@@ -142,12 +173,6 @@ function parametersIn(context: LayerContext): string[] {
 }
 
 const inside = (context: LayerContext, leaf: string): LayerContext => context.child(leaf, (child) => child);
-
-/** Nodes of a patch carry its number in their scope. */
-function scopedPatch<T>(context: LayerContext, count: number, index: number, build: (here: LayerContext) => T): T {
-  const scope = count === 1 ? context.path : `${context.path}/patch${index}`;
-  return context.graph.scoped(scope, () => build(context));
-}
 
 /** Puts the cotangents of all cells back into one map. */
 function assemble(cells: readonly Value[], patches: readonly Patch[]): Value {

@@ -9,7 +9,7 @@
  * The last module's head is the network's own classifier, supervised at weight w_ind + w_cas; its relay has the w_cas part.
  */
 import { gradients, type Seed } from '../grad/index.js';
-import { add, Graph, mul, reshape, softmaxCrossEntropy, type Value } from '../graph/index.js';
+import { add, addAll, expand, Graph, mul, reshape, softmaxCrossEntropy, type Value } from '../graph/index.js';
 import { createTrunk, type Part } from '../networks/index.js';
 import {
   createOptimizer,
@@ -22,7 +22,7 @@ import {
 } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { runHead } from './patches.js';
-import { type Level, localRules, type Targets } from './rules/index.js';
+import { type Level, localRules, type Targets, type WeightedHead } from './rules/index.js';
 import { splitBlocks } from './split.js';
 import { sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';
 
@@ -125,8 +125,12 @@ class StepBuilder {
     const { hierarchy } = recipe.local;
     this.independent = hierarchy?.independent ?? 1;
     this.cascade = hierarchy?.cascade ?? 0;
-    const relays = this.cascade > 0 && ranges.length > 1;
-    this.shape = { modules: ranges.length, relays, lastRelaysInUpdate: relays };
+    const modules = ranges.length;
+    const relays = this.cascade > 0 && modules > 1;
+    const silent = relays
+      ? [...ranges.keys()].filter((i) => i > 0 && i < modules - 1 && !this.cascadesAt(i, modules))
+      : [];
+    this.shape = { modules, relays, silent: new Set(silent) };
   }
 
   build(): StepGraph {
@@ -153,6 +157,17 @@ class StepBuilder {
       updates: this.updates,
       names: this.names,
     };
+  }
+
+  /** Whether any cascade head of a module has weight. */
+  private cascadesAt(index: number, modules: number): boolean {
+    return this.headsOf(index, modules, 'cascade').some(({ weight }) => weight > 0);
+  }
+
+  /** The heads that the local rule puts on a module, with their λ, which changes over the modules that have heads. */
+  private headsOf(index: number, modules: number, level: Level): readonly WeightedHead[] {
+    const position = modules > 2 ? index / (modules - 2) : 0;
+    return localRules[this.recipe.local.rule](this.recipe, this.targets(), level, position);
   }
 
   private forward(index: number): void {
@@ -204,19 +219,18 @@ class StepBuilder {
   private hierarchicalHeads(index: number): void {
     const module = this.modules[index]!;
     const cascade = this.level(index, 'cascade', this.cascade);
-    module.cascadeCotangent = this.named(cascade, `cascade/${index}`);
+    if (cascade) module.cascadeCotangent = this.named(cascade, `cascade/${index}`);
     const own = this.independent > 0 ? this.level(index, 'independent', this.independent) : null;
-    if (own) module.ownCotangent = this.named(add(own, cascade), `cotangent/${index}`);
+    if (own) module.ownCotangent = this.named(cascade ? add(own, cascade) : own, `cotangent/${index}`);
   }
 
-  /** Runs all heads of one level, updates them, and returns the sum of the cotangents of the features. */
-  private level(index: number, level: Level, weight: number): Value {
+  /** Runs all heads of one level, updates them, and returns the sum of the cotangents of the features; null where none has weight. */
+  private level(index: number, level: Level, weight: number): Value | null {
     const { local } = this.recipe;
-    const position = this.shape.modules > 2 ? index / (this.shape.modules - 2) : 0;
     const path = level === 'cascade' ? 'cascade' : 'independent';
     const features = this.modules[index]!.output;
     const root = new LayerContext(this.store, { training: true, statistics: null }, `heads.${index}.${path}`);
-    const cotangents = localRules[local.rule](this.recipe, this.targets(), level, position).map((weighted) => {
+    const cotangents = this.headsOf(index, this.shape.modules, level).flatMap((weighted) => {
       const { kind } = weighted.head;
       const context = new LayerContext(this.store, root.mode, root.name(kind));
       const patches = local.patches?.on.includes(kind) ? local.patches : null;
@@ -227,9 +241,9 @@ class StepBuilder {
         value: result.loss,
       });
       this.apply(result.gradients);
-      return result.cotangent;
+      return result.cotangent ?? [];
     });
-    return cotangents.reduce(add);
+    return cotangents.length > 0 ? addAll(cotangents) : null;
   }
 
   private relay(index: number): void {
@@ -243,7 +257,11 @@ class StepBuilder {
     const parameters = module.parameters.map((name) => this.graph.inputs.get(name)!);
     const isLast = index === this.shape.modules - 1;
     const relays = isLast && this.shape.relays;
-    const found = gradients(this.cotangents(module), relays ? [module.input, ...parameters] : parameters);
+    const cotangents = this.cotangents(module);
+    const found =
+      cotangents.length > 0
+        ? gradients(cotangents, relays ? [module.input, ...parameters] : parameters)
+        : parameters.map(({ shape }) => expand(this.graph.scalar(0), shape));
     if (relays) this.sendRelay(index, found.shift()!);
     const rescale = relays ? (this.independent + this.cascade) / this.cascade : 1;
     this.apply(
@@ -282,7 +300,8 @@ class StepBuilder {
   }
 
   private targets(): Targets {
-    return { label: this.label, image: () => denormalised(this.image, this.recipe.data.normalize) };
+    let image: Value | undefined;
+    return { label: this.label, image: () => (image ??= denormalised(this.image, this.recipe.data.normalize)) };
   }
 
   private named(value: Value, name: string): Value {

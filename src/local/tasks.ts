@@ -16,10 +16,10 @@ export const sectionOf = ({ module, phase }: Task): string => `${module}/${phase
 
 export interface StepShape {
   readonly modules: number;
-  /** HiLo: modules send a relay gradient one hop back. */
+  /** HiLo: modules send a relay gradient one hop back; the last one makes it in its update (one backward pass serves both). */
   readonly relays: boolean;
-  /** The last module's update also makes its relay (one backward pass serves both). */
-  readonly lastRelaysInUpdate: boolean;
+  /** Modules that send none after all, since their cascade heads have weight 0. */
+  readonly silent: ReadonlySet<number>;
 }
 
 /**
@@ -30,8 +30,10 @@ export interface StepShape {
  *     forward 1 · heads 1 · relay 1 · update 0
  *     forward 2 · heads 2 · relay 2 · update 1
  *     forward 3 · heads 3 · update 3 (with relay) · update 2
+ *
+ * A module whose cascade heads have weight 0 has no relay.
  */
-export function stepTasks({ modules, relays, lastRelaysInUpdate }: StepShape): Task[] {
+export function stepTasks({ modules, relays, silent }: StepShape): Task[] {
   const tasks: Task[] = [];
   const last = modules - 1;
   for (let module = 0; module < modules; module++) {
@@ -39,23 +41,10 @@ export function stepTasks({ modules, relays, lastRelaysInUpdate }: StepShape): T
     push('forward');
     // With relays the first module is supervised by its neighbour alone.
     if (module > 0 || !relays || last === 0) push('heads');
-    if (!relays || last === 0) {
-      push('update');
-      continue;
-    }
-    if (module === last) {
-      if (lastRelaysInUpdate) {
-        push('update');
-        push('update', module - 1);
-      } else {
-        push('relay');
-        push('update', module - 1);
-        push('update');
-      }
-    } else if (module > 0) {
-      push('relay');
-      push('update', module - 1);
-    }
+    if (!relays || last === 0) push('update');
+    else if (module === last) push('update');
+    else if (module > 0 && !silent.has(module)) push('relay');
+    if (relays && module > 0) push('update', module - 1);
   }
   return tasks;
 }

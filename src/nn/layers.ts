@@ -6,11 +6,13 @@ import {
   conv,
   linear,
   mul,
+  reshape,
   staticDim,
   staticShape,
   type Value,
 } from '../graph/index.js';
 import { type LayerContext, statisticsMomentum } from './layer-context.js';
+import { resizedConv } from './resized-conv.js';
 
 export interface Conv2dOptions {
   readonly out: number;
@@ -26,21 +28,45 @@ export interface Conv2dOptions {
  * ±1/sqrt(fan-in).
  */
 export function conv2d(context: LayerContext, name: string, x: Value, options: Conv2dOptions): Value {
-  const { out, kernel, stride = 1, padding = 0, bias = false, groups = 1 } = options;
-  const perGroup = staticDim(x.shape, 1) / groups;
+  const { stride = 1, padding = 0, groups = 1 } = options;
   return context.child(name, (here) => {
-    const weight = here.parameter('weight', [out, perGroup, kernel, kernel], {
-      kind: 'normal',
-      std: Math.sqrt(2 / (kernel * kernel * out)),
-    });
-    const bound = 1 / Math.sqrt(perGroup * kernel * kernel);
-    return conv(x, weight, {
-      stride,
-      padding,
-      groups,
-      ...(bias ? { bias: here.parameter('bias', [out], { kind: 'uniform', bound }) } : {}),
-    });
+    const { weight, bias } = convParameters(here, staticDim(x.shape, 1) / groups, options);
+    return conv(x, weight, { stride, padding, groups, ...(bias ? { bias } : {}) });
   });
+}
+
+/**
+ * `conv2d` with odd kernel, stride 1 and half the kernel as padding, of a map that is resized to `size` before (bilinear, corners aligned), on maps with
+ * the batch last.
+ *
+ * @param x [C, h, w, N]
+ * @returns [out, H, W, N]
+ */
+export function resizedConv2d(
+  context: LayerContext,
+  name: string,
+  x: Value,
+  size: readonly [number, number],
+  options: Pick<Conv2dOptions, 'out' | 'kernel' | 'bias'>,
+): Value {
+  return context.child(name, (here) => {
+    const { weight, bias } = convParameters(here, staticDim(x.shape, 0), options);
+    const y = resizedConv(x, weight, size);
+    return bias ? add(y, reshape(bias, [options.out, 1, 1, 1])) : y;
+  });
+}
+
+function convParameters(
+  here: LayerContext,
+  perGroup: number,
+  { out, kernel, bias = false }: Conv2dOptions,
+): { weight: Value; bias: Value | null } {
+  const weight = here.parameter('weight', [out, perGroup, kernel, kernel], {
+    kind: 'normal',
+    std: Math.sqrt(2 / (kernel * kernel * out)),
+  });
+  const bound = 1 / Math.sqrt(perGroup * kernel * kernel);
+  return { weight, bias: bias ? here.parameter('bias', [out], { kind: 'uniform', bound }) : null };
 }
 
 /** Batch normalisation over [N, C, H, W] or [N, C]; γ starts at 1, β at 0, running mean 0, running variance 1. */

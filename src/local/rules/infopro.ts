@@ -12,5 +12,5 @@ export const infopro: LocalRuleHeads = ({ local, network }, targets, level, posi
   const at = ([first, last]: readonly [number, number]): number => first * (1 - position) + last * position;
   const heads = [{ head: classifier, weight: at(local.lambda.classifier) }];
   if (!local.decoder) return heads;
-  return [{ head: decoderHead(local.decoder.widen, targets.image()), weight: at(local.lambda.decoder) }, ...heads];
+  return [{ head: decoderHead(local.decoder.widen, targets.image), weight: at(local.lambda.decoder) }, ...heads];
 };

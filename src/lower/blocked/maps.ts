@@ -1,6 +1,6 @@
 /** Pooling, resizing, cutting and joining of blocked maps. */
 import type { Node, Value } from '../../graph/index.js';
-import { interpolationMatrix, transposedMatrix } from '../interpolation.js';
+import { interpolationMatrix, transposedMatrix } from '../../graph/interpolation.js';
 import { mapShape, type MapShape } from './layout.js';
 import type { BlockedRules } from './rules.js';
 import type { BlockedWriter } from './writer.js';

@@ -3,7 +3,7 @@ import { staticDim } from '../../graph/index.js';
 import type { PoolOps } from '../../graph/ops/pool.js';
 import type { Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
-import { interpolationMatrix, transposedMatrix } from '../interpolation.js';
+import { interpolationMatrix, transposedMatrix } from '../../graph/interpolation.js';
 
 export const poolLowering: LoweringFor<PoolOps> = {
   AveragePool: (emit, { attributes: { kernel, strides } }, [x]) => [
