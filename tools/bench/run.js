@@ -3,7 +3,7 @@
  * Run after `npm run build`; see README.md here.
  */
 import { writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { alternate } from '../../dist/bench/index.js';
 import { SUBJECTS } from './subjects.js';
@@ -22,6 +22,8 @@ const USAGE = `usage: node tools/bench/run.js [options]
 async function main() {
   const options = readOptions();
   if (options.help) return console.log(USAGE);
+  const [load] = loadavg();
+  if (load > 1) console.error(`the machine is busy (load ${load.toFixed(1)}): times will say little`);
   const python = pythonWithTorch(options.pythons);
   const subjects = options.subjects.filter(({ torch }) => python || !torch);
   if (subjects.length < options.subjects.length) {
@@ -33,7 +35,8 @@ async function main() {
   console.log(`ResNet-${depth}, batch ${batch}, ${rounds} rounds, ${cpus().length} × ${cpus()[0].model}\n`);
   console.log(table(rows));
   if (options.json) {
-    const machine = { cpu: cpus()[0].model, cpus: cpus().length, platform: process.platform, node: process.version };
+    const cpu = cpus()[0].model;
+    const machine = { cpu, cpus: cpus().length, load, platform: process.platform, node: process.version };
     const results = rows.map((row) => ({
       ...row,
       stepSeconds: spread(row.seconds),
