@@ -17,6 +17,7 @@ export { blocked, cut, type GraphSlice, lower, type Lowering, type NamedValue, p
 export * from './nn/index.js';
 export * from './networks/index.js';
 export * from './local/index.js';
-export { buildGraphs, type GraphOptions, type GraphSet } from './artifacts/graphs.js';
+export { buildGraphs, type GraphSet } from './artifacts/graphs.js';
+export type { GraphOptions } from './artifacts/plan.js';
 export type * from './artifacts/manifest.js';
 export { version } from './version.js';

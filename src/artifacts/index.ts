@@ -1,5 +1,7 @@
 /** The graphs of a training step and the folder they are kept in. */
 export { checkWeights, type WeightCheck, type WeightSpec } from './check-weights.js';
 export { isArtifactFolder, readArtifacts, readManifest, type SealedManifest, writeArtifacts } from './folder.js';
-export { buildGraphs, type GraphOptions, type GraphSet } from './graphs.js';
+export { buildGraphs, type GraphSet } from './graphs.js';
+export type { GraphOptions } from './plan.js';
+export { buildSharedGraphs, type ModelUse, type SharedGraphs, unshared } from './shared-graphs.js';
 export type * from './manifest.js';

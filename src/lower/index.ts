@@ -3,5 +3,6 @@ export { lower, type Lowering, ruleWriter } from './lower.js';
 export { blocked } from './blocked/index.js';
 export { portable, portableRules } from './portable/index.js';
 export { cut, type GraphSlice, type NamedValue } from './slice.js';
+export { type ConstantNumber, formOf, type SliceForm } from './slice-form.js';
 export { InPlaceProof } from './in-place.js';
 export { executionOrder, orderLeaves } from './execution-order.js';

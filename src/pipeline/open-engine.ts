@@ -1,5 +1,5 @@
 /** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
-import { buildGraphs, type Manifest } from '../artifacts/index.js';
+import { buildGraphs, buildSharedGraphs, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
 import type { Recipe } from '../recipe/types.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
@@ -47,13 +47,16 @@ export async function openEngine(recipe: Recipe, options: EngineOptions = {}): P
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
     options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);
-    const graphs = buildGraphs(recipe, {
+    const { profileFolder } = options;
+    const graphOptions = {
       lowering: lowering.lowering,
       schedules: [schedule],
       gradients: options.gradients ?? false,
       ...(options.batch === undefined ? {} : { batch: options.batch }),
-    });
-    const { profileFolder } = options;
+    };
+    // A shared session would measure the tasks that share it as one.
+    const graphs =
+      profileFolder === undefined ? buildSharedGraphs(recipe, graphOptions) : buildGraphs(recipe, graphOptions);
     const engine = await StepEngine.create(runtime, graphs, {
       schedule,
       ...(profileFolder === undefined ? {} : { profileFolder }),

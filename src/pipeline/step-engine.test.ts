@@ -1,11 +1,12 @@
 /** Engines: the same step whichever way it is cut, lowered or threaded; state in and out; nothing left behind. */
 import { describe, expect, test } from 'vitest';
+import { buildGraphs } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
-import { elementCount, float32, type NamedTensors } from '../files/tensor.js';
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
 import { parseRecipe, type Recipe } from '../recipe/index.js';
 import { Random } from '../random.js';
-import { batchFrom, type EngineOptions, openEngine, trainOnBatch } from './index.js';
+import { batchFrom, type EngineOptions, openEngine, StepEngine, trainOnBatch } from './index.js';
 
 const count = 16;
 
@@ -61,6 +62,13 @@ function difference(a: NamedTensors, b: NamedTensors, prefix: string): number {
   return Math.sqrt(error / norm);
 }
 
+/** Names of tensors whose bits are not those of the other's. */
+function different(found: NamedTensors, expected: NamedTensors): string[] {
+  const bytes = ({ data }: HostTensor): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  expect([...found.keys()]).toEqual([...expected.keys()]);
+  return [...found].filter(([name, t]) => !bytes(t).equals(bytes(expected.get(name)!))).map(([name]) => name);
+}
+
 describe.each([
   ['back-propagation', recipeOf({ rule: 'bp' })],
   ['DGL', recipeOf({ rule: 'dgl' })],
@@ -88,6 +96,27 @@ describe.each([
 test.each(['portable', 'auto'])('one and two threads give the same bits, lowering %s', async (lowering) => {
   const [one, two] = [await run(released, { lowering, threads: 1 }), await run(released, { lowering, threads: 2 })];
   for (const [name, { data }] of one) expect(two.get(name)!.data, name).toEqual(data);
+});
+
+test.each(['portable', 'auto'])('models that are shared give the bits of models of their own, %s', async (name) => {
+  const recipe = recipeOf(released.local, released.optimizer, 6);
+  const { engine, runtime, lowering, dispose } = await openEngine(recipe, { lowering: name, gradients: true });
+  const graphs = buildGraphs(recipe, { lowering: lowering.lowering, schedules: ['sync'], gradients: true });
+  const own = await StepEngine.create(runtime, graphs, { schedule: 'sync' });
+  try {
+    for (const each of [engine, own]) each.load(initialWeights(recipe));
+    const batch = batchOf(recipe);
+    for (const step of [1, 2]) {
+      const found = await engine.stepWithGradients(batch, 0.05, step);
+      const expected = await own.stepWithGradients(batch, 0.05, step);
+      expect(found.report).toEqual(expected.report);
+      expect(different(found.gradients, expected.gradients)).toEqual([]);
+    }
+    expect(different(engine.readWeights(), own.readWeights())).toEqual([]);
+  } finally {
+    own.dispose();
+    dispose();
+  }
 });
 
 test('a run is the same when its state is carried over to another engine', async () => {

@@ -5,27 +5,33 @@
  * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells. Parameters and
  * optimizer state are updated in place where the graph proves it safe, and replaced otherwise.
  */
-import type { GraphEntry, GraphSet, Manifest, OutputPort } from '../artifacts/index.js';
+import {
+  type GraphEntry,
+  type GraphSet,
+  type Manifest,
+  type OutputPort,
+  type SharedGraphs,
+  unshared,
+} from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { RunError, UsageError } from '../errors.js';
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import type { Optimizer, StepScalar } from '../nn/index.js';
 import { createOptimizer } from '../nn/index.js';
-import { encodeModel } from '../onnx/encode.js';
-import type { DeviceTensor, RunProfile, Runtime, Session, SessionOptions } from '../runtime/runtime.js';
+import type { DeviceTensor, RunProfile, Runtime } from '../runtime/runtime.js';
 import type { StepReport, TrainEngine } from './engine.js';
+import { type LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
 
-/** A graph with its session and what dies after it. */
+/** A task of the step, and what dies after it. */
 interface LoadedTask {
-  readonly entry: GraphEntry;
-  readonly session: Session;
+  readonly graph: LoadedGraph;
   /** Values between tasks that no later task reads. */
   readonly lastUses: readonly string[];
 }
 
 export interface StepEngineOptions {
   readonly schedule: 'fused' | 'sync';
-  /** An existing folder, to measure every node of the tasks until `endProfile`. */
+  /** An existing folder, to measure every node of the tasks until `endProfile`; only for graphs that share no models. */
   readonly profileFolder?: string;
 }
 
@@ -44,42 +50,34 @@ export class StepEngine implements TrainEngine {
   private constructor(
     private readonly runtime: Runtime,
     private readonly manifest: Manifest,
+    private readonly graphs: LoadedGraphs,
     private readonly tasks: readonly LoadedTask[],
-    private readonly evaluation: LoadedTask,
+    private readonly evaluation: LoadedGraph,
   ) {
     this.optimizer = createOptimizer(manifest.recipe.optimizer);
   }
 
   /** Loads the graphs. The weights are undefined until `load`. */
-  static async create(runtime: Runtime, graphs: GraphSet, options: StepEngineOptions): Promise<StepEngine> {
-    const entries = graphs.manifest.graphs;
-    const chosen = entries.filter(({ phase }) =>
-      options.schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
+  static async create(
+    runtime: Runtime,
+    graphs: GraphSet | SharedGraphs,
+    { schedule, profileFolder }: StepEngineOptions,
+  ): Promise<StepEngine> {
+    const { manifest, uses } = 'uses' in graphs ? graphs : unshared(graphs);
+    const chosen = manifest.graphs.filter(({ phase }) =>
+      schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
     );
-    const evalEntry = entries.find(({ phase }) => phase === 'eval');
-    if (chosen.length === 0 || !evalEntry) {
-      throw new UsageError('ENGINE_NO_GRAPHS', `the graphs given do not serve the schedule '${options.schedule}'`);
+    const evaluation = manifest.graphs.find(({ phase }) => phase === 'eval');
+    if (chosen.length === 0 || !evaluation) {
+      throw new UsageError('ENGINE_NO_GRAPHS', `the graphs given do not serve the schedule '${schedule}'`);
     }
-    const { profileFolder } = options;
-    const load = async (
-      entry: GraphEntry,
-      lastUses: readonly string[],
-      profiling: Pick<SessionOptions, 'profileFolder'> = {},
-    ): Promise<LoadedTask> => {
-      const model = encodeModel(graphs.models.get(entry.file)!);
-      return { entry, session: await runtime.createSession(model, { name: entry.file, ...profiling }), lastUses };
-    };
-    const loaded: LoadedTask[] = [];
-    try {
-      const deaths = lastUses(chosen);
-      for (const [i, entry] of chosen.entries()) {
-        loaded.push(await load(entry, deaths[i]!, profileFolder === undefined ? {} : { profileFolder }));
-      }
-      return new StepEngine(runtime, graphs.manifest, loaded, await load(evalEntry, []));
-    } catch (error) {
-      for (const { session } of loaded) session.dispose();
-      throw error;
-    }
+    const loaded = await LoadedGraphs.load(runtime, uses, [...chosen, evaluation], ({ file, phase }) => ({
+      name: file,
+      ...(profileFolder === undefined || phase === 'eval' ? {} : { profileFolder }),
+    }));
+    const deaths = lastUses(chosen);
+    const tasks = chosen.map((entry, i) => ({ graph: loaded.graph(entry), lastUses: deaths[i]! }));
+    return new StepEngine(runtime, manifest, loaded, tasks, loaded.graph(evaluation));
   }
 
   load(weights: NamedTensors, optimizer?: NamedTensors): void {
@@ -120,11 +118,11 @@ export class StepEngine implements TrainEngine {
   }
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
-    const { entry, session } = this.evaluation;
+    const { entry } = this.evaluation;
     const input = this.runtime.upload(image);
     try {
       const feeds = new Map(entry.inputs.map(({ name }) => [name, name === 'image' ? input : this.state.get(name)!]));
-      const outputs = await session.run(feeds);
+      const outputs = await this.evaluation.run(feeds, new Map(), ['logits']);
       return takeFloats(outputs.get('logits')!);
     } finally {
       input.dispose();
@@ -137,7 +135,8 @@ export class StepEngine implements TrainEngine {
    */
   async endProfile(): Promise<TaskProfile[]> {
     const profiles: TaskProfile[] = [];
-    for (const { entry, session } of this.tasks) {
+    for (const { graph } of this.tasks) {
+      const { entry, session } = graph;
       if (!session.endProfile) {
         throw new UsageError(
           'ENGINE_NO_PROFILE',
@@ -152,7 +151,7 @@ export class StepEngine implements TrainEngine {
   dispose(): void {
     for (const tensor of this.state.values()) tensor.dispose();
     this.state.clear();
-    for (const { session } of [...this.tasks, this.evaluation]) session.dispose();
+    this.graphs.dispose();
   }
 
   private async run(
@@ -193,11 +192,12 @@ export class StepEngine implements TrainEngine {
 
   /** Runs one task on the values at hand and files its outputs. */
   private async runTask(
-    { entry, session, lastUses }: LoadedTask,
+    { graph, lastUses }: LoadedTask,
     values: Map<string, DeviceTensor>,
     gradients: boolean,
     report: (port: OutputPort, tensor: DeviceTensor) => void,
   ): Promise<void> {
+    const { entry } = graph;
     const feeds = new Map<string, DeviceTensor>();
     for (const { name } of entry.inputs) {
       const tensor = values.get(name) ?? this.state.get(name);
@@ -209,7 +209,7 @@ export class StepEngine implements TrainEngine {
       if (updates !== undefined && inPlace) into.set(name, this.state.get(updates)!);
     }
     const wanted = entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
-    const outputs = await session.run(
+    const outputs = await graph.run(
       feeds,
       into,
       wanted.map(({ name }) => name),
