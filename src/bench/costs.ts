@@ -6,6 +6,7 @@
 import { RunError } from '../errors.js';
 import type { Phase } from '../local/index.js';
 import type { TaskProfile } from '../pipeline/index.js';
+import type { NodeProfile } from '../runtime/runtime.js';
 import { median } from './median.js';
 
 /** What a node is for. `heads.other`: what joins a module's heads, and the loss of the network's own classifier. */
@@ -23,7 +24,8 @@ export interface Place {
 export interface NodeCost extends Place {
   /** Of the node, as in the graph. */
   readonly node: string;
-  readonly opType: string;
+  /** With its domain, where that is not ONNX's own: `Conv`, `nchwc.Conv`. */
+  readonly operator: string;
   /** Of its outputs, e.g. `float[128,16,32,32]`. */
   readonly outputs: readonly string[];
   /** In its kernel: median of the steps. */
@@ -55,23 +57,22 @@ export function stepCosts(tasks: readonly TaskProfile[], warmup: number): StepCo
 }
 
 function taskCosts({ task, runs }: TaskProfile): NodeCost[] {
-  const times = new Map<string, number[]>();
-  for (const { nodes } of runs) {
-    for (const { name, seconds } of nodes) {
-      const known = times.get(name);
-      if (known) known.push(seconds);
-      else times.set(name, [seconds]);
-    }
+  const found = new Map<string, NodeProfile[]>();
+  for (const node of runs.flatMap(({ nodes }) => nodes)) {
+    const known = found.get(node.name);
+    if (known) known.push(node);
+    else found.set(node.name, [node]);
   }
-  return runs[0]!.nodes.map(({ name, opType, outputs }) => {
-    const found = times.get(name)!;
-    if (found.length !== runs.length) {
+  return [...found].map(([name, times]) => {
+    if (times.length !== runs.length) {
       throw new RunError(
         'PROFILE_INCOMPLETE',
-        `profile: ${task.file} ran ${name} ${found.length} times in ${runs.length} steps`,
+        `profile: ${task.file} ran ${name} ${times.length} times in ${runs.length} steps`,
       );
     }
-    return { node: name, opType, outputs, seconds: median(found), ...placeOf(name, task) };
+    const { opType, outputs } = times[0]!;
+    const seconds = median(times.map((node) => node.seconds));
+    return { node: name, operator: operatorOf(name, opType), outputs, seconds, ...placeOf(name, task) };
   });
 }
 
@@ -81,8 +82,7 @@ function taskCosts({ task, runs }: TaskProfile): NodeCost[] {
  * @throws RunError where neither its name nor its graph tells module and phase
  */
 export function placeOf(node: string, task: Pick<TaskProfile['task'], 'file' | 'module' | 'phase'>): Place {
-  const [, section, scope = ''] = NODE.exec(node)!;
-  const [module, phase] = section === undefined ? [task.module, task.phase] : section.split('/');
+  const [, module = task.module, phase = task.phase, scope = ''] = NODE.exec(node)!;
   if (module === null || !isPhase(phase)) {
     throw new RunError('PROFILE_NODE', `profile: node '${node}' of ${task.file} names no module and phase`);
   }
@@ -90,8 +90,14 @@ export function placeOf(node: string, task: Pick<TaskProfile['task'], 'file' | '
   return { module: Number(module), phase, part: partOf(scope, layer, phase), layer };
 }
 
+/** The domain stands in the names of nodes only. */
+function operatorOf(node: string, opType: string): string {
+  const named = node.slice(node.lastIndexOf('/') + 1).replace(/_\d+$/, '');
+  return named.endsWith(`.${opType}`) ? named : opType;
+}
+
 /** Module and phase, scope, operator. */
-const NODE = /^(?:(\d+\/[a-z]+)\/)?(?:(.*)\/)?[^/]*$/;
+const NODE = /^(?:(\d+)\/([a-z]+)\/)?(?:(.*)\/)?[^/]*$/;
 
 const PHASES: readonly string[] = ['forward', 'heads', 'relay', 'update'] satisfies readonly Phase[];
 

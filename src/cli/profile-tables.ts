@@ -11,7 +11,7 @@ export function profileTables(profile: Profile): string {
     crosstab('phase', nodes, { rowOf: phaseOf }),
     crosstab('module', nodes, { rowOf: ({ module }) => String(module), ...byActivity }),
     crosstab('part', nodes, { rowOf: ({ part }) => part, columns: ['conv', 'bn', 'fc', 'other'], columnOf: layerKind }),
-    crosstab('operator', nodes, { rowOf: ({ opType }) => opType, ...byActivity, top: TOP }),
+    crosstab('operator', nodes, { rowOf: ({ operator }) => operator, ...byActivity, top: TOP }),
     crosstab('layer', nodes, { rowOf: ({ layer, part }) => layer || `(${part})`, ...byActivity, top: TOP }),
   ];
   return [heading(profile), ...tables].join('\n\n');

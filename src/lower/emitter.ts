@@ -20,6 +20,20 @@ export class Emitter {
     this.scope = scope;
   }
 
+  /** `emit`, to be called later, whose nodes are named after the scope of now. */
+  later<A extends readonly unknown[], R>(emit: (...args: A) => R): (...args: A) => R {
+    const { scope } = this;
+    return (...args) => {
+      const current = this.scope;
+      this.scope = scope;
+      try {
+        return emit(...args);
+      } finally {
+        this.scope = current;
+      }
+    };
+  }
+
   /** Reserves a name that lowered values must not take. */
   reserve(name: string): void {
     this.taken.add(name);
@@ -38,7 +52,8 @@ export class Emitter {
     attributes: Record<string, AttributeValue> = {},
     domain = '',
   ): string[] {
-    const name = this.unique(this.scope ? `${this.scope}/${opType}` : opType);
+    const operator = domain === '' ? opType : `${domain.split('.').at(-1)}.${opType}`;
+    const name = this.unique(this.scope ? `${this.scope}/${operator}` : operator);
     const outputs = Array.from({ length: outputCount }, (_, i) => this.unique(i === 0 ? `${name}:0` : `${name}:${i}`));
     this.nodes.push({ name, domain, opType, inputs, outputs, attributes: toAttributes(attributes) });
     return outputs;

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.js';
 import { add, batchNormTrain, conv, Graph, mul, neg, relu, softmaxCrossEntropy, type Value } from '../graph/index.js';
 import { findProblems } from '../onnx/check.js';
 import type { OnnxModel } from '../onnx/model.js';
-import { cut, lower, portable } from './index.js';
+import { blocked, cut, lower, portable } from './index.js';
 
 /** The model of the given outputs of a graph, which must be valid. */
 function modelOf(outputs: Readonly<Record<string, Value>>): OnnxModel {
@@ -108,6 +108,36 @@ describe('lower', () => {
     const y = graph.scoped('layer1', () => graph.scoped('0', () => relu(add(relu(x), x))));
     const names = modelOf({ y }).graph.nodes.map(({ name }) => name);
     expect(names).toEqual(['layer1/0/Relu', 'layer1/0/Add', 'layer1/0/Relu_1']);
+  });
+
+  it('begins the names of nodes with their task', () => {
+    const { graph, x } = start();
+    const h = graph.within('0/forward', () => graph.scoped('layer1', () => relu(x)));
+    const y = graph.within('0/update', () => neg(h));
+    const names = modelOf({ y, h, copy: h, same: x }).graph.nodes.map(({ name }) => name);
+    expect(names.sort()).toEqual([
+      '0/forward/layer1/Relu',
+      '0/forward/output/Identity',
+      '0/update/Neg',
+      'output/Identity',
+    ]);
+  });
+
+  it('names nodes that wait for another after the layer that they are of, operators of other domains with the domain', () => {
+    const graph = new Graph('net');
+    const map = (name: string): Value => graph.input(name, 'float32', [2, 16, 4, 4]);
+    const weight = graph.input('weight', 'float32', [16, 16, 3, 3]);
+    const attributes = { strides: [1, 1], pads: [1, 1, 1, 1], groups: 1, inputSize: [4, 4] } as const;
+    const [dx] = graph.within('0/relay', () =>
+      graph.scoped('conv', () => graph.apply('ConvInputGrad', [map('dy'), weight], attributes)),
+    );
+    const sum = graph.within('0/update', () => add(dx!, map('other')));
+    const names = lower(
+      cut('slice', [{ name: 'sum', value: sum }], () => true, String),
+      blocked(8),
+    ).graph.nodes.map(({ name }) => name);
+    expect(names).toContain('0/relay/conv/nchwc.Conv');
+    expect(names.filter((name) => name.includes('Add'))).toEqual([]);
   });
 
   it('drops what no output needs, constants too', () => {

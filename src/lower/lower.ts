@@ -49,7 +49,7 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
     }
   }
   const names = slice.outputs.map((output) => {
-    emit.enter(join(output.value.producer?.section, 'output'));
+    enterOutput(emit, output);
     return writer.outputName(output);
   });
   const nodes = pruned(renameOutputs(emit, slice, names), slice);
@@ -69,6 +69,11 @@ export function lower(slice: GraphSlice, lowering: Lowering): OnnxModel {
 
 /** What the names of a node's ONNX nodes begin with: its task and its layer, e.g. `3/update/layer1.0/conv1`. */
 const placeOf = ({ section, scope }: Node): string => join(section, scope);
+
+/** What brings an output into its form is named after the task that makes it. */
+function enterOutput(emit: Emitter, { value }: NamedValue): void {
+  emit.enter(join(value.producer?.section, 'output'));
+}
 
 const join = (...parts: readonly (string | undefined)[]): string => parts.filter(Boolean).join('/');
 
@@ -142,8 +147,10 @@ function usedInitializers(emit: Emitter, nodes: readonly OnnxNode[]): OnnxTensor
 function renameOutputs(emit: Emitter, slice: GraphSlice, names: readonly string[]): OnnxNode[] {
   const produced = new Set(emit.nodes.flatMap((node) => node.outputs));
   const renames = new Map<string, string>();
-  for (const [i, { name }] of slice.outputs.entries()) {
+  for (const [i, output] of slice.outputs.entries()) {
+    const { name } = output;
     const current = names[i]!;
+    enterOutput(emit, output);
     const own = produced.has(current) && !renames.has(current) ? current : emit.op('Identity', [current]);
     renames.set(own, name);
   }

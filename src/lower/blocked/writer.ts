@@ -102,8 +102,11 @@ export class BlockedWriter implements SliceWriter {
     const [reader, ...others] = this.readers.get(value) ?? [];
     const absorbs =
       reader && ((result.absorbsSum && reader.op === 'Add') || (result.absorbsRelu && reader.op === 'Relu'));
-    if (absorbs && others.length === 0 && !this.leaving.has(value)) this.deferred.set(value, result);
-    else this.setBlocked(value, result.write({}));
+    if (absorbs && others.length === 0 && !this.leaving.has(value)) {
+      this.deferred.set(value, { ...result, write: this.emit.later(result.write) });
+    } else {
+      this.setBlocked(value, result.write({}));
+    }
   }
 
   /** What is held back under a value, given up to the caller; undefined where it has been written. */
