@@ -103,7 +103,7 @@ export class BlockedWriter implements SliceWriter {
     const absorbs =
       reader && ((result.absorbsSum && reader.op === 'Add') || (result.absorbsRelu && reader.op === 'Relu'));
     if (absorbs && others.length === 0 && !this.leaving.has(value)) {
-      this.deferred.set(value, { ...result, write: this.emit.later(result.write) });
+      this.deferred.set(value, { ...result, write: this.emit.later((extra) => result.write(extra)) });
     } else {
       this.setBlocked(value, result.write({}));
     }
