@@ -1,10 +1,10 @@
 /** `hpff bench` in processes of its own. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { BenchResult } from '../src/bench/index.js';
+import type { BenchResult, Profile } from '../src/bench/index.js';
 import { tinyRecipeFile } from './support/training.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
 
@@ -12,11 +12,14 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let transpiled: Transpiled;
 let root: string;
+let temporary: string;
 
 beforeAll(() => {
   transpiled = transpileSources();
   writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   root = mkdtempSync(path.join(tmpdir(), 'hpff-bench-'));
+  temporary = path.join(root, 'tmp');
+  mkdirSync(temporary);
 });
 afterAll(() => {
   transpiled.remove();
@@ -29,10 +32,13 @@ function recipeFile(name: string, change: object = {}): string {
   return file;
 }
 
+/** Its temporary files are in `temporary`. */
 function bench(...args: string[]): { code: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['hpff.js', 'bench', ...args], {
     cwd: transpiled.folder,
     encoding: 'utf8',
+    env: { ...process.env, TMPDIR: temporary },
+    maxBuffer: 64 << 20,
   });
   return { code: status, stdout, stderr };
 }
@@ -52,6 +58,51 @@ test('measures two recipes in turn', () => {
     expect(peakBytes).toBeGreaterThan(weightBytes);
     expect(processPeakBytes).toBeGreaterThan(peakBytes);
   }
+});
+
+test('profiles two recipes, and leaves no file', () => {
+  const options = ['--profile', '--steps', '2', '--threads', '1', '--schedule', 'fused', '--batch', '50', '--json'];
+  const { code, stdout, stderr } = bench(recipeFile('one'), '--against', recipeFile('two'), ...options);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { results, profiles } = JSON.parse(stdout) as { results: BenchResult[]; profiles: Profile[] };
+  expect(results).toHaveLength(2);
+  const about = { schedule: 'fused', threads: 1, batch: 50, steps: 2 };
+  expect(profiles).toMatchObject([
+    { recipe: 'one', ...about },
+    { recipe: 'two', ...about },
+  ]);
+  for (const { stepSeconds, runSeconds, kernelSeconds, nodes } of profiles) {
+    expect(stepSeconds).toBeGreaterThan(runSeconds);
+    expect(kernelSeconds).toBeCloseTo(
+      nodes.reduce((sum, { seconds }) => sum + seconds, 0),
+      9,
+    );
+    expect(new Set(nodes.map(({ module }) => module))).toEqual(new Set([0, 1, 2]));
+    expect(nodes.every(({ seconds, operator }) => seconds >= 0 && operator !== '')).toBe(true);
+  }
+  expect(readdirSync(temporary).filter((name) => name.startsWith('hpff-'))).toEqual([]);
+});
+
+test('prints a profile as tables that fit a terminal', () => {
+  const { code, stdout } = bench(recipeFile('one'), '--profile', '--steps', '1', '--threads', '1', '--batch', '50');
+  expect(code).toBe(0);
+  const [times, heading, ...tables] = stdout.trimEnd().split('\n\n');
+  expect(times).toMatch(/^one: sync, /);
+  expect(heading).toMatch(/\n {2}step \S+ s = kernels .* \+ between kernels .* \+ outside ONNX Runtime .*$/);
+  expect(tables.map((table) => table.trim().split(' ')[0])).toEqual(['phase', 'module', 'part', 'operator', 'layer']);
+  for (const table of tables) {
+    const lines = table.split('\n');
+    expect(new Set(lines.map(({ length }) => length)).size, table).toBe(1);
+    expect(lines[0]!.length, table).toBeLessThanOrEqual(120);
+    expect(lines.length, table).toBeGreaterThan(3);
+  }
+  // Rows of all modules, that is of the whole step.
+  const shares = tables[1]!
+    .split('\n')
+    .slice(1)
+    .map((line) => Number(line.trim().split(/ +/).at(-2)));
+  expect(shares).toHaveLength(3);
+  expect(shares.reduce((sum, share) => sum + share)).toBeCloseTo(100, 0);
 });
 
 test('says in one line why a recipe cannot run, and leaves no process', () => {
