@@ -108,6 +108,7 @@ describe.each(variants)('%s', (_name, local, modules) => {
         const direct = gradients(
           seeds,
           names.map((name) => step.graph.inputs.get(name)!),
+          'zeros',
         );
         const expected = evaluate(direct, inputs);
         const found = evaluate(

@@ -6,7 +6,7 @@
  * asking a module's parameters never enters the module below.
  */
 import { UsageError } from '../errors.js';
-import { add, type Graph, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
+import { add, expand, type Graph, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
 import { type GradientRule, placeOf } from './rule.js';
 import { gradientRules } from './rules/index.js';
 
@@ -19,11 +19,16 @@ export interface Seed {
 /**
  * Cotangents of `inputs`: Σ over seeds of (∂output/∂input)ᵀ·cotangent.
  *
+ * @param unused what to give for an input on which no seed depends: an error, or zeros
  * @returns one value per input, of the input's shape
  * @throws UsageError where an operator on the way has no gradient rule (named), where a cotangent has the wrong shape, where no
- *   seed depends on an input, or where values belong to different graphs
+ *   seed depends on an input and zeros are not asked for, or where values belong to different graphs
  */
-export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Value[] {
+export function gradients(
+  seeds: readonly Seed[],
+  inputs: readonly Value[],
+  unused: 'error' | 'zeros' = 'error',
+): Value[] {
   const graph = graphOf(seeds, inputs);
   const cotangents = new Map<Value, Value>();
   for (const { output, cotangent } of seeds) {
@@ -47,6 +52,7 @@ export function gradients(seeds: readonly Seed[], inputs: readonly Value[]): Val
   }
   return inputs.map((input) => {
     const cotangent = cotangents.get(input);
+    if (!cotangent && unused === 'zeros') return expand(graph.scalar(0), input.shape);
     if (!cotangent) throw new UsageError('GRADIENT_UNREACHED', `no seed depends on ${input.toString()}`);
     return cotangent;
   });

@@ -156,7 +156,7 @@ class GradientSum {
   backward(output: Value, cotangent: Value, cell: Value, context: LayerContext): { cell: Value; all: Value[] } {
     const names = parametersIn(context);
     const parameters = names.map((name) => context.graph.inputs.get(name)!);
-    const [cellCotangent, ...own] = gradients([{ output, cotangent }], [cell, ...parameters]);
+    const [cellCotangent, ...own] = gradients([{ output, cotangent }], [cell, ...parameters], 'zeros');
     const sums = names.map((name, i) => {
       const known = this.gradients.get(name);
       const sum = known ? add(known, own[i]!) : own[i]!;

@@ -19,7 +19,8 @@ export interface Conv2dOptions {
   readonly kernel: number;
   readonly stride?: number;
   readonly padding?: number;
-  readonly bias?: boolean;
+  /** `absorbed`: a parameter like any other, but a batch norm comes next, to which it makes no difference; it is not added and has gradient 0. */
+  readonly bias?: boolean | 'absorbed';
   readonly groups?: number;
 }
 
@@ -66,7 +67,8 @@ function convParameters(
     std: Math.sqrt(2 / (kernel * kernel * out)),
   });
   const bound = 1 / Math.sqrt(perGroup * kernel * kernel);
-  return { weight, bias: bias ? here.parameter('bias', [out], { kind: 'uniform', bound }) : null };
+  const declared = bias ? here.parameter('bias', [out], { kind: 'uniform', bound }) : null;
+  return { weight, bias: bias === 'absorbed' ? null : declared };
 }
 
 /** Batch normalisation over [N, C, H, W] or [N, C]; γ starts at 1, β at 0, running mean 0, running variance 1. */

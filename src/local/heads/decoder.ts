@@ -32,9 +32,7 @@ export function decoderHead(widen: number, target: () => Value): Head {
           `local.patches.grid: found ${grid}, allowed: a divisor of the image's ${height} × ${width}`,
         );
       }
-      return staticDim(features.shape, 2) === size[0] && staticDim(features.shape, 3) === size[1]
-        ? rebuild(context, features, channels, widen)
-        : rebuildResized(context, features, channels, widen, size);
+      return rebuild(context, features, size, channels, widen);
     },
     loss: (output, patches) => binaryCrossEntropy(output, meanPatch(target(), patches)),
   };
@@ -42,33 +40,32 @@ export function decoderHead(widen: number, target: () => Value): Head {
 
 const kernel = 3;
 
-/** [N, C, H, W] → [N, channels, H, W]. */
-function rebuild(context: LayerContext, features: Value, channels: number, widen: number): Value {
-  const options = { kernel, padding: kernel >> 1, bias: true };
-  const x = conv2d(context, 'conv1', features, { out: 12 * widen, ...options });
-  return conv2d(context, 'conv2', relu(batchNorm(context, 'bn1', x)), { out: channels, ...options });
-}
-
-/** The same for features [N, C, h, w] that are to be resized first. All is done with the batch last, which resized convolutions want. */
-function rebuildResized(
+/**
+ * Features [N, C, h, w] → [N, channels, H, W]. Past the first convolution all is done with the batch last, which suits resized convolutions and wastes
+ * nothing on few channels.
+ */
+function rebuild(
   context: LayerContext,
   features: Value,
+  size: readonly [number, number],
   channels: number,
   widen: number,
-  size: readonly [number, number],
 ): Value {
-  const options = { kernel, bias: true };
-  const out = 12 * widen;
-  const x = resizedConv2d(context, 'conv1', transpose(features, [1, 2, 3, 0]), size, { out, ...options });
-  const [, height, width, images] = staticShape(x.shape) as [number, number, number, number];
+  const first = { out: 12 * widen, kernel, bias: 'absorbed' as const };
+  const isSized = size.every((side, i) => staticDim(features.shape, 2 + i) === side);
+  const x = isSized
+    ? batchLast(conv2d(context, 'conv1', features, { ...first, padding: kernel >> 1 }))
+    : resizedConv2d(context, 'conv1', batchLast(features), size, first);
+  const [out, height, width, images] = staticShape(x.shape) as [number, number, number, number];
   // Batch norm takes channels as the second axis and does not care how positions and images are spread over the others.
   const hidden = relu(batchNorm(context, 'bn1', reshape(x, [1, out, height * width, images])));
-  const y = resizedConv2d(context, 'conv2', reshape(hidden, [out, height, width, images]), size, {
-    out: channels,
-    ...options,
-  });
+  const last = { out: channels, kernel, bias: true };
+  const y = resizedConv2d(context, 'conv2', reshape(hidden, [out, height, width, images]), size, last);
   return transpose(y, [3, 0, 1, 2]);
 }
+
+/** [N, C, H, W] → [C, H, W, N]. */
+const batchLast = (x: Value): Value => transpose(x, [1, 2, 3, 0]);
 
 /** The image's patch, or the mean of several where the output is a mean over them. */
 function meanPatch(target: Value, patches: readonly Patch[]): Value {

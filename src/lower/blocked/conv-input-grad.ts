@@ -36,8 +36,7 @@ function unitStride(writer: BlockedWriter, node: Node<'ConvInputGrad'>): boolean
   ]);
   const filter = storedFilter(writer, turned, { out: shape.input, input: shape.out, kernel: shape.kernel });
   writer.defer(node.outputs[0]!, {
-    absorbsSum: true,
-    absorbsRelu: false,
+    absorbs: ['sum'],
     write: ({ sum }) =>
       blocked.op('Conv', [gradient, filter, ...(sum === undefined ? [] : ['', sum])], {
         kernel_shape: shape.kernel,

@@ -62,13 +62,7 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
     b * b,
   );
   const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
-  const imagesInside = blocked.op('ReorderInput', [
-    blocked.reshape(writer.plain(x), [1, batch, channels * height * width, 1]),
-  ]);
-  const byChannel = blocked.transpose(blocked.reshape(imagesInside, [groups, channels, height * width * b]), [1, 0, 2]);
-  const rows = blocked.reshape(byChannel, [channels * groups * height, width * b]);
-  // Columns are padded here, rows by the kernel, which is faster so.
-  const widened = emit.op('Pad', [rows, emit.ints([0, pads[1] * b, 0, right * b])]);
+  const widened = imagesInnermost(writer, x, pads[1], right);
   const product = blocked.op(
     'Conv',
     [blocked.reshape(widened, [channels, batch, height, width + pads[1] + right]), filter],
@@ -91,4 +85,21 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
     storedOut === out ? stored : emit.op('Slice', [stored, emit.ints([0]), emit.ints([out]), emit.ints([0])]),
   );
   return true;
+}
+
+/**
+ * A map for use as the convolution's input: [C, N/b, H, left + W + right, b], images in the place of channels and zeros beside every row. Columns are padded
+ * here and rows by the kernel, which is faster so.
+ */
+function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number): string {
+  const { blocked, emit } = writer;
+  const b = blocked.block;
+  const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
+  const groups = batch / b;
+  return writer.once(x, `images innermost, ${left} and ${right} zeros`, () => {
+    const flat = blocked.reshape(writer.plain(x), [1, batch, channels * height * width, 1]);
+    const inside = blocked.reshape(blocked.op('ReorderInput', [flat]), [groups, channels, height * width * b]);
+    const rows = blocked.reshape(blocked.transpose(inside, [1, 0, 2]), [channels * groups * height, width * b]);
+    return emit.op('Pad', [rows, emit.ints([0, left * b, 0, right * b])]);
+  });
 }

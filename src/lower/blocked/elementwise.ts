@@ -32,15 +32,14 @@ export const elementwiseRules: BlockedRules = {
     const held = writer.takeDeferred(a);
     const other = held ? b : a;
     const result = held ?? writer.takeDeferred(b);
-    if (!result?.absorbsSum) {
+    if (!result?.absorbs.includes('sum')) {
       writer.setBlocked(sum, writer.emit.op('Add', [writer.asBlocked(a), writer.asBlocked(b)]));
       return true;
     }
     const addend = writer.asBlocked(other);
     writer.defer(sum, {
-      absorbsSum: false,
-      absorbsRelu: result.absorbsRelu,
-      write: ({ relu }) => result.write({ sum: addend, ...(relu ? { relu } : {}) }),
+      absorbs: result.absorbs.filter((kind) => kind === 'relu'),
+      write: (extra) => result.write({ ...extra, sum: addend }),
     });
     return true;
   },
@@ -58,7 +57,11 @@ export const elementwiseRules: BlockedRules = {
     const [cotangent, y] = node.inputs as [Value, Value];
     if (!alike(writer, cotangent, y)) return false;
     const mask = writer.emit.op('HardSigmoid', [writer.asBlocked(y)], { alpha: f(1e30), beta: f(0) });
-    writer.setBlocked(node.outputs[0]!, writer.emit.op('Mul', [writer.asBlocked(cotangent), mask]));
+    const held = writer.takeDeferred(cotangent);
+    const masked = held?.absorbs.includes('mask')
+      ? held.write({ mask })
+      : writer.emit.op('Mul', [held?.write({}) ?? writer.asBlocked(cotangent), mask]);
+    writer.setBlocked(node.outputs[0]!, masked);
     return true;
   },
 };

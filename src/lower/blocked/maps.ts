@@ -25,11 +25,22 @@ export const mapRules: BlockedRules = {
     if (channels % blocked.block !== 0 || typeof batch !== 'number') return false;
     const scaled = blocked.mul(writer.plain(cotangent), blocked.scalar(1 / (height * width)));
     const blocks = channels / blocked.block;
-    const repeated = emit.op('Expand', [
-      blocked.reshape(scaled, [batch, blocks, 1, blocked.block]),
-      emit.ints([batch, blocks, height * width, blocked.block]),
-    ]);
-    writer.setBlocked(node.outputs[0]!, blocked.gather(repeated, shape));
+    writer.defer(node.outputs[0]!, {
+      absorbs: ['mask'],
+      write: ({ mask }) => {
+        if (mask === undefined) {
+          const pixels = [batch, blocks, height * width, blocked.block];
+          const pixel = blocked.reshape(scaled, [batch, blocks, 1, blocked.block]);
+          return blocked.gather(emit.op('Expand', [pixel, emit.ints(pixels)]), shape);
+        }
+        // One value for each image and channel: with these as the channels of one image, a depthwise 1×1 convolution.
+        const channelsOfAll = batch * channels;
+        const filter = blocked.reshape(scaled, [channelsOfAll, 1, 1, 1]);
+        const one = blocked.reshape(mask, [1, channelsOfAll, height, width]);
+        const scaledMask = blocked.op('Conv', [one, filter], { kernel_shape: [1, 1], group: channelsOfAll });
+        return blocked.reshape(scaledMask, [batch, channels, height, width]);
+      },
+    });
     return true;
   },
   AveragePool: (writer, node) => {

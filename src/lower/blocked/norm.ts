@@ -31,8 +31,7 @@ export const normRules: BlockedRules = {
     const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
     const shift = blocked.padVector(writer.plain(beta), channels);
     writer.defer(y, {
-      absorbsSum: true,
-      absorbsRelu: true,
+      absorbs: ['sum', 'relu'],
       write: (extra) => blocked.affine(shifted, shape, scale, shift, extra),
     });
     return true;
@@ -76,8 +75,7 @@ export const normRules: BlockedRules = {
     const shift = blocked.padVector(offset, shape.channels);
     const input = writer.asBlocked(x);
     writer.defer(node.outputs[0]!, {
-      absorbsSum: true,
-      absorbsRelu: true,
+      absorbs: ['sum', 'relu'],
       write: (extra) => blocked.affine(input, shape, scale, shift, extra),
     });
     return true;

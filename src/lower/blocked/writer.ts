@@ -13,17 +13,29 @@ import type { GraphSlice, NamedValue } from '../slice.js';
 import { BlockedEmitter, mapShape, type MapShape } from './layout.js';
 import { blockedRules } from './rules.js';
 
-/** A result that is held back: writes itself, with a sum and a ReLU where it can take them. */
-export interface Deferred {
-  readonly absorbsSum: boolean;
-  readonly absorbsRelu: boolean;
-  write(extra: { readonly sum?: string; readonly relu?: boolean }): string;
+/** What a reader adds to a result that was held back for it. */
+export interface Absorbed {
+  /** Name of an addend of the same shape. */
+  readonly sum?: string;
+  readonly relu?: boolean;
+  /** Name of a map of zeros and ones to multiply by. */
+  readonly mask?: string;
 }
+
+/** A result that is held back: it writes itself together with what it can absorb. */
+export interface Deferred {
+  readonly absorbs: readonly (keyof Absorbed)[];
+  write(extra: Absorbed): string;
+}
+
+/** Operators that a result can absorb, and as what. */
+const absorbable: { readonly [O in OpName]?: keyof Absorbed } = { Add: 'sum', Relu: 'relu', ReluGrad: 'mask' };
 
 export class BlockedWriter implements SliceWriter {
   readonly blocked: BlockedEmitter;
   private readonly plainNames: ValueNames;
   private readonly blockedNames = new Map<Value, string>();
+  private readonly otherForms = new Map<Value, Map<string, string>>();
   private readonly deferred = new Map<Value, Deferred>();
   private readonly readers = new Map<Value, Node[]>();
   private readonly leaving: ReadonlySet<Value>;
@@ -100,9 +112,8 @@ export class BlockedWriter implements SliceWriter {
   /** Holds a result back, if its only reader is of a kind that can absorb it; writes it at once otherwise. */
   defer(value: Value, result: Deferred): void {
     const [reader, ...others] = this.readers.get(value) ?? [];
-    const absorbs =
-      reader && ((result.absorbsSum && reader.op === 'Add') || (result.absorbsRelu && reader.op === 'Relu'));
-    if (absorbs && others.length === 0 && !this.leaving.has(value)) {
+    const kind = reader && absorbable[reader.op];
+    if (kind && result.absorbs.includes(kind) && others.length === 0 && !this.leaving.has(value)) {
       this.deferred.set(value, { ...result, write: this.emit.later((extra) => result.write(extra)) });
     } else {
       this.setBlocked(value, result.write({}));
@@ -114,6 +125,15 @@ export class BlockedWriter implements SliceWriter {
     const result = this.deferred.get(value);
     this.deferred.delete(value);
     return result;
+  }
+
+  /** What `make` writes for a value in some form, written once for all who ask for that form. */
+  once(value: Value, form: string, make: () => string): string {
+    const forms = this.otherForms.get(value) ?? new Map<string, string>();
+    this.otherForms.set(value, forms);
+    const name = forms.get(form) ?? make();
+    forms.set(form, name);
+    return name;
   }
 
   /** Whether a value keeps the blocked layout between slices: maps whose channels fill their blocks. */
