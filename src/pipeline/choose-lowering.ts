@@ -2,17 +2,13 @@
  * Which lowering to use. `auto` takes the blocked one where this CPU has its kernels and they pass a numeric self-test against the portable
  * one: they are an internal domain of ONNX Runtime, so they are believed only after they have been seen to work.
  */
-import { buildGraphs } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
-import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
-import { initialWeights } from '../local/index.js';
+import { float32, type HostTensor } from '../files/tensor.js';
 import { blocked, type Lowering, portable } from '../lower/index.js';
 import { encodeModel } from '../onnx/encode.js';
 import type { OnnxModel } from '../onnx/model.js';
-import { Random } from '../random.js';
-import { parseRecipe } from '../recipe/index.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { StepEngine } from './step-engine.js';
+import { selfTest } from './self-test.js';
 
 export const loweringNames = ['auto', 'portable', 'blocked'] as const;
 
@@ -21,6 +17,9 @@ export interface LoweringChoice {
   /** Why this one, in words. */
   readonly reason: string;
 }
+
+/** Relative: rounding stays far below, and a wrong kernel does not. */
+const tolerance = 1e-3;
 
 /** Results of the self-test by ONNX Runtime version: the CPU does not change while the process runs. */
 const tested = new Map<string, Promise<{ block: number } | { problem: string }>>();
@@ -57,8 +56,8 @@ async function testBlocked(runtime: Runtime): Promise<{ block: number } | { prob
   try {
     const block = await probeBlock(runtime);
     if (block === null) return { problem: 'this CPU has no such kernels' };
-    const difference = await compareLowerings(runtime, blocked(block));
-    return difference < 1e-3 ? { block } : { problem: `gradients differ from the portable ones by ${difference}` };
+    const difference = await selfTest(runtime, blocked(block));
+    return difference < tolerance ? { block } : { problem: `results differ from the portable ones by ${difference}` };
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };
   }
@@ -110,60 +109,4 @@ function reorderModel(channels: number): OnnxModel {
       initializers: [],
     },
   };
-}
-
-/** A step that meets every blocked kernel: all stages of a small network, heads and patches. */
-const testRecipe = parseRecipe(
-  {
-    name: 'self-test',
-    network: { type: 'cifar-resnet', depth: 8, widths: [16, 16, 32, 32], classes: 4, image: [3, 8, 8] },
-    split: { modules: 3 },
-    local: {
-      rule: 'infopro',
-      hierarchy: { independent: 0.5, cascade: 0.5 },
-      classifier: { net: '1c1f' },
-      patches: { grid: 2, on: ['decoder'], weights: 'separate', fuse: 'sum' },
-    },
-    optimizer: { type: 'sgd', learningRate: 0.1 },
-    schedule: { type: 'constant', epochs: 1 },
-    data: { dataset: 'cifar10', batch: 16 },
-  },
-  'self-test',
-);
-
-/** ‖g - g'‖ / ‖g‖ over all gradients of one step. */
-async function compareLowerings(runtime: Runtime, candidate: Lowering): Promise<number> {
-  const expected = await gradientsWith(runtime, portable);
-  const found = await gradientsWith(runtime, candidate);
-  let difference = 0;
-  let norm = 0;
-  for (const [name, { data }] of expected) {
-    const other = found.get(name)!.data as Float32Array;
-    (data as Float32Array).forEach((value, i) => {
-      difference += (value - other[i]!) ** 2;
-      norm += value ** 2;
-    });
-  }
-  return Math.sqrt(difference / norm);
-}
-
-async function gradientsWith(runtime: Runtime, lowering: Lowering): Promise<NamedTensors> {
-  const graphs = buildGraphs(testRecipe, { lowering, schedules: ['fused'], gradients: true });
-  const engine = await StepEngine.create(runtime, graphs, { schedule: 'fused' });
-  try {
-    engine.load(initialWeights(testRecipe));
-    const { batch } = testRecipe.data;
-    const { image: size, classes } = testRecipe.network;
-    const random = new Random(1, 'self-test');
-    const pixels = batch * size[0] * size[1] * size[2];
-    const image = float32(
-      [batch, ...size],
-      Float32Array.from({ length: pixels }, () => random.normal()),
-    );
-    const data = BigInt64Array.from({ length: batch }, (_, i) => BigInt(i % classes));
-    const label: HostTensor<'int64'> = { dtype: 'int64', shape: [batch], data };
-    return (await engine.stepWithGradients({ image, label }, 0.1, 1)).gradients;
-  } finally {
-    engine.dispose();
-  }
 }
