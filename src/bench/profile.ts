@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { alternate, type Trainer } from './bench.js';
+import { type Breakdown, breakdowns } from './breakdown.js';
 import type { NodeCost } from './costs.js';
 import { median } from './median.js';
 import type { Subject } from './messages.js';
@@ -22,6 +23,7 @@ export interface Profile {
   readonly runSeconds: number;
   /** Of that, in kernels: the sum over `nodes`. */
   readonly kernelSeconds: number;
+  readonly breakdowns: readonly Breakdown[];
   /** Every ONNX node of the step, in the order in which they run. */
   readonly nodes: readonly NodeCost[];
 }
@@ -80,6 +82,7 @@ class ProfiledProcess implements Trainer<Finished> {
       batch: recipe.data.batch,
       runSeconds: costs.runSeconds,
       kernelSeconds: costs.nodes.reduce((sum, { seconds }) => sum + seconds, 0),
+      breakdowns: breakdowns(costs.nodes),
       nodes: costs.nodes,
     };
   }

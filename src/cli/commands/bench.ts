@@ -21,7 +21,10 @@ interface BenchOptions extends CommonOptions {
 const details = `
 Each recipe runs in a process of its own, their steps in turn; times are the minimum, median and maximum of the steps after the first.
 Peak memory is the highest resident memory of that process less what it had before the weights were loaded; beyond weights leaves out
-parameters, running statistics and optimizer state too. The peak of the whole process counts from its start on.`;
+parameters, running statistics and optimizer state too. The peak of the whole process counts from its start on.
+
+With --profile, steps are then taken in further processes, in which ONNX Runtime measures every operator. What it spends between kernels
+includes the measuring itself; outside ONNX Runtime are tensors that are made, moved and freed between the graphs of a step.`;
 
 export const addBench: AddCommand = (program, streams) => {
   newCommand(program, 'bench <recipe>', 'measure step time and peak memory on synthetic data')
