@@ -4,17 +4,21 @@ import type { Breakdown, Profile } from '../bench/index.js';
 /** Rows of the tables that are sorted by cost. */
 const TOP = 15;
 
-export function profileTables(profile: Profile): string {
-  return [heading(profile), ...profile.breakdowns.map((breakdown) => table(breakdown, profile))].join('\n\n');
+/** @param stepSeconds of a step whose operators are not measured */
+export function profileTables(profile: Profile, stepSeconds: number): string {
+  return [heading(profile, stepSeconds), ...profile.breakdowns.map((breakdown) => table(breakdown, profile))].join(
+    '\n\n',
+  );
 }
 
-function heading({ recipe, schedule, lowering, threads, batch, steps, ...profile }: Profile): string {
-  const { stepSeconds, runSeconds, kernelSeconds } = profile;
-  const share = (seconds: number): string => `${seconds.toFixed(3)} s (${percent(seconds / stepSeconds)} %)`;
+function heading(profile: Profile, plainSeconds: number): string {
+  const { recipe, schedule, lowering, threads, batch, steps, stepSeconds, runSeconds, kernelSeconds } = profile;
+  const text = (seconds: number): string => `${seconds.toFixed(3)} s`;
   return (
     `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}; medians of ${steps} steps with every operator measured\n` +
-    `  step ${stepSeconds.toFixed(3)} s = kernels ${share(kernelSeconds)} + between kernels ${share(runSeconds - kernelSeconds)} + ` +
-    `outside ONNX Runtime ${share(stepSeconds - runSeconds)}`
+    `  kernels ${text(kernelSeconds)}: ${percent(kernelSeconds / plainSeconds)} % of the step of ${text(plainSeconds)}\n` +
+    `  measured step ${text(stepSeconds)} = kernels + ${text(runSeconds - kernelSeconds)} between them + ` +
+    `${text(stepSeconds - runSeconds)} outside ONNX Runtime`
   );
 }
 

@@ -24,7 +24,7 @@ Peak memory is the highest resident memory of that process less what it had befo
 parameters, running statistics and optimizer state too. The peak of the whole process counts from its start on.
 
 With --profile, steps are then taken in further processes, in which ONNX Runtime measures every operator. What it spends between kernels
-includes the measuring itself; outside ONNX Runtime are tensors that are made, moved and freed between the graphs of a step.`;
+is for the most part the measuring itself; outside ONNX Runtime, tensors are made, moved and freed between the graphs of a step.`;
 
 export const addBench: AddCommand = (program, streams) => {
   newCommand(program, 'bench <recipe>', 'measure step time and peak memory on synthetic data')
@@ -47,7 +47,8 @@ export const addBench: AddCommand = (program, streams) => {
       const results = await bench(subjects, steps, (done) => bar.update(done, ''));
       if (!options.profile) return output.result({ results }, table(results));
       const profiles = await profile(subjects, steps, (done) => bar.update(steps + done, ''));
-      output.result({ results, profiles }, [table(results), ...profiles.map(profileTables)].join('\n\n'));
+      const tables = profiles.map((found, i) => profileTables(found, results[i]!.stepSeconds.median));
+      output.result({ results, profiles }, [table(results), ...tables].join('\n\n'));
     });
 };
 
