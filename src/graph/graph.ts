@@ -52,7 +52,8 @@ export class Graph {
   readonly nodes: Node[] = [];
   readonly inputs = new Map<string, Value>();
   private readonly scalars = new Map<number, Value>();
-  private scopes: string[] = [];
+  /** Names of the layers around what is built, outermost first, with `/` between. */
+  private scope = '';
   private section = '';
   private nextId = 0;
 
@@ -114,7 +115,7 @@ export class Graph {
       attributes,
       inputs,
       outputs,
-      scope: this.scopes.join('/'),
+      scope: this.scope,
       section: this.section,
     };
     types.forEach((type, index) =>
@@ -127,11 +128,12 @@ export class Graph {
   /** Nodes added by `build` carry `name` in their scope; '' adds nothing to it. */
   scoped<T>(name: string, build: () => T): T {
     if (name === '') return build();
-    this.scopes.push(name);
+    const outer = this.scope;
+    this.scope = outer === '' ? name : `${outer}/${name}`;
     try {
       return build();
     } finally {
-      this.scopes.pop();
+      this.scope = outer;
     }
   }
 
@@ -147,7 +149,7 @@ export class Graph {
   }
 
   private where(op: OpName): string {
-    return `${[this.name, ...this.scopes].join('/')}: ${op}`;
+    return `${this.scope === '' ? this.name : `${this.name}/${this.scope}`}: ${op}`;
   }
 
   private shapeError(op: OpName, inputs: readonly TensorType[], problem: string): UsageError {

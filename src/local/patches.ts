@@ -169,7 +169,7 @@ class GradientSum {
 
 /** Names of the parameters that live below a context. */
 function parametersIn(context: LayerContext): string[] {
-  return [...context.store.specs.keys()].filter((name) => name.startsWith(`${context.path}.`));
+  return context.store.below(context.path).map(({ name }) => name);
 }
 
 const inside = (context: LayerContext, leaf: string): LayerContext => context.child(leaf, (child) => child);

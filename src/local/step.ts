@@ -147,7 +147,7 @@ class StepBuilder {
         index,
         parts: parts.map((part) => part.name),
         parameters,
-        headParameters: [...this.store.specs.keys()].filter((name) => name.startsWith(`heads.${index}.`)),
+        headParameters: this.store.below(`heads.${index}`).map(({ name }) => name),
       })),
       parameters: [...this.store.specs.values()],
       states: this.states,
@@ -172,7 +172,6 @@ class StepBuilder {
 
   private forward(index: number): void {
     const parts = this.moduleParts[index]!;
-    const known = new Set(this.store.specs.keys());
     const interior = index > 0 && index < this.shape.modules - 1;
     const context = new LayerContext(this.store, {
       training: true,
@@ -183,8 +182,9 @@ class StepBuilder {
     });
     const input = this.modules[index - 1]?.output ?? this.image;
     const output = parts.reduce((x, part) => part.build(context, x), input);
-    const parameters = [...this.store.specs.values()]
-      .filter(({ name, kind }) => kind === 'parameter' && !known.has(name))
+    const parameters = parts
+      .flatMap(({ name }) => this.store.below(name))
+      .filter(({ kind }) => kind === 'parameter')
       .map(({ name }) => name);
     this.names.set(output, index === this.shape.modules - 1 ? 'logits' : `feature/${index}`);
     this.modules.push({

@@ -9,20 +9,25 @@ const elementwise = new Set(['Add', 'Sub', 'Mul', 'Div', 'Neg']);
 
 /** The edges of a model, indexed once for many questions. */
 export class InPlaceProof {
-  private readonly producers = new Map<string, OnnxNode>();
-  private readonly readers = new Map<string, OnnxNode[]>();
+  private readonly nodes: readonly OnnxNode[];
+  /** Of each value the index of the node that makes it. */
+  private readonly producers = new Map<string, number>();
+  /** Of each value the indices of the nodes that read it, ascending. */
+  private readonly readers = new Map<string, number[]>();
   private readonly outputs: ReadonlySet<string>;
 
-  constructor(model: OnnxModel) {
-    this.outputs = new Set(model.graph.outputs.map(({ name }) => name));
-    for (const node of model.graph.nodes) {
-      for (const name of node.outputs) this.producers.set(name, node);
+  /** @param model whose nodes are in topological order */
+  constructor({ graph: { nodes, outputs } }: OnnxModel) {
+    this.nodes = nodes;
+    this.outputs = new Set(outputs.map(({ name }) => name));
+    nodes.forEach((node, index) => {
+      for (const name of node.outputs) this.producers.set(name, index);
       for (const name of node.inputs) {
         const known = this.readers.get(name);
-        if (known) known.push(node);
-        else this.readers.set(name, [node]);
+        if (known) known.push(index);
+        else this.readers.set(name, [index]);
       }
-    }
+    });
   }
 
   /**
@@ -33,14 +38,18 @@ export class InPlaceProof {
    */
   holds(input: string, output: string): boolean {
     const maker = this.producers.get(output);
-    if (!maker || !elementwise.has(maker.opType) || maker.outputs.length !== 1) return false;
-    const before = ancestors(maker, this.producers);
+    if (maker === undefined) return false;
+    const { opType, outputs } = this.nodes[maker]!;
+    if (!elementwise.has(opType) || outputs.length !== 1) return false;
+    // Readers of the input and of its views stand where it is first read, or behind.
+    const before = this.ancestors(maker, this.readers.get(input)?.[0] ?? maker);
     const aliases = [input];
     for (let alias = aliases.pop(); alias !== undefined; alias = aliases.pop()) {
-      for (const reader of this.readers.get(alias) ?? []) {
-        if (reader === maker && alias === input) continue;
+      for (const index of this.readers.get(alias) ?? []) {
+        if (index === maker && alias === input) continue;
         // A view read by the maker may have another shape than the output.
-        if (reader === maker || !before.has(reader)) return false;
+        if (index === maker || !before.has(index)) return false;
+        const reader = this.nodes[index]!;
         if (views.has(reader.opType)) {
           if (reader.outputs.some((name) => this.outputs.has(name))) return false;
           aliases.push(...reader.outputs);
@@ -49,19 +58,19 @@ export class InPlaceProof {
     }
     return true;
   }
-}
 
-function ancestors(node: OnnxNode, producers: ReadonlyMap<string, OnnxNode>): Set<OnnxNode> {
-  const found = new Set<OnnxNode>();
-  const pending = [node];
-  for (let next = pending.pop(); next; next = pending.pop()) {
-    for (const name of next.inputs) {
-      const producer = producers.get(name);
-      if (producer && !found.has(producer)) {
+  /** Indices, from `first` on, of the nodes that a node depends on. */
+  private ancestors(node: number, first: number): Set<number> {
+    const found = new Set<number>();
+    const pending = [node];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      for (const name of this.nodes[next]!.inputs) {
+        const producer = this.producers.get(name) ?? -1;
+        if (producer < first || found.has(producer)) continue;
         found.add(producer);
         pending.push(producer);
       }
     }
+    return found;
   }
-  return found;
 }

@@ -19,6 +19,7 @@ export interface ParameterSpec {
 /** All parameters that a graph declares; each is an input of the graph under its own name. */
 export class ParameterStore {
   readonly specs = new Map<string, ParameterSpec>();
+  private readonly byPlace = new Map<string, ParameterSpec[]>();
 
   constructor(readonly graph: Graph) {}
 
@@ -27,6 +28,11 @@ export class ParameterStore {
     const known = this.specs.get(spec.name);
     if (!known) {
       this.specs.set(spec.name, spec);
+      for (const place of placesOf(spec.name)) {
+        const others = this.byPlace.get(place);
+        if (others) others.push(spec);
+        else this.byPlace.set(place, [spec]);
+      }
       return this.graph.input(spec.name, 'float32', spec.shape);
     }
     if (known.shape.join() !== spec.shape.join()) {
@@ -37,4 +43,14 @@ export class ParameterStore {
     }
     return this.graph.inputs.get(spec.name)!;
   }
+  /** What has been declared below a place in the tree of layers, e.g. `layer1.0`, in the order of declaration. */
+  below(place: string): readonly ParameterSpec[] {
+    return this.byPlace.get(place) ?? [];
+  }
+}
+
+/** `layer1` and `layer1.0` for `layer1.0.weight`. */
+function placesOf(name: string): string[] {
+  const parts = name.split('.');
+  return parts.slice(1).map((_, i) => parts.slice(0, i + 1).join('.'));
 }
