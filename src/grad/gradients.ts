@@ -82,9 +82,8 @@ function nodesBetween(inputs: readonly Value[], seeds: readonly Seed[]): { node:
   const dependent = new Set<Value>(inputs);
   const between: { node: Node; wanted: boolean[] }[] = [];
   for (const node of nodesInRange(inputs, seeds)) {
-    const wanted = node.inputs.map((input) => dependent.has(input));
-    if (!wanted.some(Boolean)) continue;
-    between.push({ node, wanted });
+    if (!node.inputs.some((input) => dependent.has(input))) continue;
+    between.push({ node, wanted: node.inputs.map((input) => dependent.has(input)) });
     for (const output of node.outputs) dependent.add(output);
   }
   return between.reverse();

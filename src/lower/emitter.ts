@@ -12,6 +12,8 @@ export class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers = new Map<string, OnnxTensor>();
   private readonly taken = new Set<string>();
+  /** Of a wanted name the last number that was put behind it. */
+  private readonly copies = new Map<string, number>();
   private readonly constants = new Map<string, string>();
   private scope = '';
 
@@ -83,7 +85,9 @@ export class Emitter {
 
   private unique(wanted: string): string {
     let name = wanted;
-    for (let i = 1; this.taken.has(name); i++) name = `${wanted}_${i}`;
+    let copies = this.copies.get(wanted) ?? 0;
+    for (; this.taken.has(name); copies++) name = `${wanted}_${copies + 1}`;
+    this.copies.set(wanted, copies);
     this.taken.add(name);
     return name;
   }

@@ -82,8 +82,10 @@ class FormWriter implements SliceForm {
   }
 }
 
-/** JSON, which alone would write infinities and NaN alike. */
+/** JSON, which by itself would write infinities and NaN alike, as null. */
 function attributesText(attributes: object): string {
+  const text = JSON.stringify(attributes);
+  if (!text.includes('null')) return text;
   return JSON.stringify(attributes, (_, value: unknown) =>
     typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
   );
