@@ -15,7 +15,7 @@ function heading(profile: Profile, plainSeconds: number): string {
   const { recipe, schedule, lowering, threads, batch, steps, stepSeconds, runSeconds, kernelSeconds } = profile;
   const text = (seconds: number): string => `${seconds.toFixed(3)} s`;
   return (
-    `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}; medians of ${steps} steps with every operator measured\n` +
+    `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}; every operator measured, medians of ${steps} ${steps === 1 ? 'step' : 'steps'}\n` +
     `  kernels ${text(kernelSeconds)}: ${percent(kernelSeconds / plainSeconds)} % of the step of ${text(plainSeconds)}\n` +
     `  measured step ${text(stepSeconds)} = kernels + ${text(runSeconds - kernelSeconds)} between them + ` +
     `${text(stepSeconds - runSeconds)} outside ONNX Runtime`
