@@ -39,8 +39,9 @@ function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean
 
 /**
  * dW is the correlation of the input with the cotangent, summed over the batch. Images take the place of channels: groups of b images are convolved at
- * once, channel c of the input being entry c of the batch, the cotangent the filter, and its images the filter's input channels; what
- * remains is a sum over the groups. The forward stride becomes the dilation.
+ * once, the cotangent being the filter and its images the filter's input channels; what remains is a sum over the groups. The forward stride becomes
+ * the dilation. Channels of the input are images of this convolution, or, as many as are in a block, pixels beside each other: their results come out
+ * beside each other too, if the filter's columns are that far apart.
  */
 function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
   const { blocked, emit } = writer;
@@ -62,44 +63,53 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
     b * b,
   );
   const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
-  const widened = imagesInnermost(writer, x, pads[1], right);
-  const product = blocked.op(
-    'Conv',
-    [blocked.reshape(widened, [channels, batch, height, width + pads[1] + right]), filter],
-    {
-      kernel_shape: [outHeight, outWidth],
-      dilations: strides,
-      pads: [pads[0], 0, bottom, 0],
-      group: groups,
-    },
-  );
+  const input = imagesInnermost(writer, x, pads[1], right);
+  const product = blocked.op('Conv', [input.name, filter], {
+    kernel_shape: [outHeight, outWidth],
+    dilations: [strides[0], strides[1] * input.beside],
+    pads: [pads[0], 0, bottom, 0],
+    group: groups,
+  });
   const taps = kernel[0] * kernel[1];
-  const grouped = blocked.reshape(product, [channels, groups, storedOut * taps]);
+  const grouped = blocked.reshape(product, [input.apart, groups, storedOut * taps * input.beside]);
   // A product with ones: how ReduceSum rounds depends on the number of threads.
   const ones = emit.floats(new Float32Array(groups).fill(1), [1, groups]);
   const summed = groups === 1 ? grouped : emit.op('MatMul', [ones, grouped]);
-  const ordered = blocked.transpose(blocked.reshape(summed, [channels, storedOut / b, taps, b]), [1, 3, 0, 2]);
-  const stored = blocked.reshape(ordered, [storedOut, channels, ...kernel]);
-  writer.setPlain(
-    node.outputs[0]!,
-    storedOut === out ? stored : emit.op('Slice', [stored, emit.ints([0]), emit.ints([out]), emit.ints([0])]),
-  );
+  const parts = blocked.reshape(summed, [input.apart, storedOut / b, taps, input.beside, b]);
+  const storedIn = input.apart * input.beside;
+  const stored = blocked.reshape(blocked.transpose(parts, [1, 4, 0, 3, 2]), [storedOut, storedIn, ...kernel]);
+  const isCut = storedOut !== out || storedIn !== channels;
+  const cut = (): string =>
+    emit.op('Slice', [stored, emit.ints([0, 0]), emit.ints([out, channels]), emit.ints([0, 1])]);
+  writer.setPlain(node.outputs[0]!, isCut ? cut() : stored);
   return true;
 }
 
-/**
- * A map for use as the convolution's input: [C, N/b, H, left + W + right, b], images in the place of channels and zeros beside every row. Columns are padded
- * here and rows by the kernel, which is faster so.
- */
-function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number): string {
+/** A map as the input of `correlation`: its channels are `apart` images with `beside` pixels in the place of each. */
+interface ImagesInnermost {
+  /** [apart, N, H, (left + W + right)·beside], blocked, that is [apart, N/b, H, (left + W + right)·beside, b]. */
+  readonly name: string;
+  readonly apart: number;
+  readonly beside: number;
+}
+
+/** Puts images in the place of channels and zeros beside every row. Columns are padded here and rows by the kernel, which is faster so. */
+function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number): ImagesInnermost {
   const { blocked, emit } = writer;
   const b = blocked.block;
   const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
   const groups = batch / b;
-  return writer.once(x, `images innermost, ${left} and ${right} zeros`, () => {
-    const flat = blocked.reshape(writer.plain(x), [1, batch, channels * height * width, 1]);
-    const inside = blocked.reshape(blocked.op('ReorderInput', [flat]), [groups, channels, height * width * b]);
-    const rows = blocked.reshape(blocked.transpose(inside, [1, 0, 2]), [channels * groups * height, width * b]);
-    return emit.op('Pad', [rows, emit.ints([0, left * b, 0, right * b])]);
+  // What is blocked already has the channels of a block beside each other.
+  const beside = writer.isBlocked(x) ? b : 1;
+  const apart = beside === 1 ? channels : blocked.padded(channels) / b;
+  const line = beside * b;
+  const name = writer.once(x, `images innermost, ${left} and ${right} zeros`, () => {
+    const source = beside === 1 ? writer.plain(x) : writer.asBlocked(x);
+    const flat = blocked.reshape(source, [1, batch, apart * height * width * beside, 1]);
+    const inside = blocked.reshape(blocked.op('ReorderInput', [flat]), [groups, apart, height * width * line]);
+    const rows = blocked.reshape(blocked.transpose(inside, [1, 0, 2]), [apart * groups * height, width * line]);
+    const widened = emit.op('Pad', [rows, emit.ints([0, left * line, 0, right * line])]);
+    return blocked.reshape(widened, [apart, batch, height, (left + width + right) * beside]);
   });
+  return { name, apart, beside };
 }
