@@ -45,7 +45,7 @@ test('there is one session per model, named after the first graph that it runs',
   expect([...living]).toEqual(firsts.map(({ file }) => file));
   expect(firsts.length).toBeLessThan(graphs.length);
   const [second, third] = ['modules/03/heads.onnx', 'modules/04/heads.onnx'].map((wanted) =>
-    loaded.graph(graphs.find(({ file }) => file === wanted)!),
+    loaded.graphs.find(({ entry }) => entry.file === wanted),
   );
   expect(second!.session).toBe(third!.session);
   loaded.dispose();

@@ -1,5 +1,5 @@
 /** Graphs in a runtime: their sessions, which graphs that share a model share too, and the numbers in which these graphs differ. */
-import type { GraphEntry, ModelUse, SharedGraphs } from '../artifacts/index.js';
+import type { GraphEntry, SharedGraphs } from '../artifacts/index.js';
 import { float32 } from '../files/tensor.js';
 import { encodeModel } from '../onnx/encode.js';
 import type { OnnxModel } from '../onnx/model.js';
@@ -32,14 +32,12 @@ export class LoadedGraph {
   }
 }
 
-/** All that graphs hold in a runtime. */
+/** Graphs with all that they hold in a runtime. The models are not kept. */
 export class LoadedGraphs {
-  private readonly numbers = new Map<number, DeviceTensor>();
-
   private constructor(
-    private readonly runtime: Runtime,
-    private readonly uses: SharedGraphs['uses'],
-    private readonly sessions: ReadonlyMap<OnnxModel, Session>,
+    /** In the order of the entries that were loaded. */
+    readonly graphs: readonly LoadedGraph[],
+    private readonly owned: readonly { dispose(): void }[],
   ) {}
 
   /** @param options of each session, given the first graph that it runs */
@@ -49,44 +47,44 @@ export class LoadedGraphs {
     entries: readonly GraphEntry[],
     options: (entry: GraphEntry) => SessionOptions,
   ): Promise<LoadedGraphs> {
-    const firsts = new Map<OnnxModel, GraphEntry>();
-    for (const entry of entries) {
-      const { model } = uses.get(entry.file)!;
-      if (!firsts.has(model)) firsts.set(model, entry);
-    }
-    const sessions = await allOrNone(
-      [...firsts].map(async ([model, entry]) => {
-        const session = await runtime.createSession(encodeModel(model), options(entry));
-        return { model, session, dispose: () => session.dispose() };
-      }),
-    );
-    return new LoadedGraphs(runtime, uses, new Map(sessions.map(({ model, session }) => [model, session])));
-  }
-
-  graph(entry: GraphEntry): LoadedGraph {
-    const { model, names, numbers }: ModelUse = this.uses.get(entry.file)!;
-    const tensors = new Map([...numbers].map(([name, value]) => [name, this.number(value)]));
-    return new LoadedGraph(entry, this.sessions.get(model)!, names, tensors);
+    const sessions = await loadModels(runtime, uses, entries, options);
+    const numbers = new Map<number, DeviceTensor>();
+    const upload = (value: number): DeviceTensor => {
+      const tensor = numbers.get(value) ?? runtime.upload(float32([], [value]));
+      numbers.set(value, tensor);
+      return tensor;
+    };
+    const graphs = entries.map((entry) => {
+      const { model, names, numbers: own } = uses.get(entry.file)!;
+      const tensors = new Map([...own].map(([name, value]) => [name, upload(value)]));
+      return new LoadedGraph(entry, sessions.get(model)!, names, tensors);
+    });
+    return new LoadedGraphs(graphs, [...sessions.values(), ...numbers.values()]);
   }
 
   dispose(): void {
-    for (const session of this.sessions.values()) session.dispose();
-    for (const tensor of this.numbers.values()) tensor.dispose();
-  }
-
-  private number(value: number): DeviceTensor {
-    const tensor = this.numbers.get(value) ?? this.runtime.upload(float32([], [value]));
-    this.numbers.set(value, tensor);
-    return tensor;
+    for (const each of this.owned) each.dispose();
   }
 }
 
-/** Waits for all; where one fails, disposes the others and throws why. */
-async function allOrNone<T extends { readonly dispose: () => void }>(pending: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(pending);
+/** A session for each model; all or none. */
+async function loadModels(
+  runtime: Runtime,
+  uses: SharedGraphs['uses'],
+  entries: readonly GraphEntry[],
+  options: (entry: GraphEntry) => SessionOptions,
+): Promise<Map<OnnxModel, Session>> {
+  const firsts = new Map<OnnxModel, GraphEntry>();
+  for (const entry of entries) {
+    const { model } = uses.get(entry.file)!;
+    if (!firsts.has(model)) firsts.set(model, entry);
+  }
+  const settled = await Promise.allSettled(
+    [...firsts].map(async ([model, entry]) => runtime.createSession(encodeModel(model), options(entry))),
+  );
   const made = settled.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   const failed = settled.find((result) => result.status === 'rejected');
-  if (!failed) return made;
-  for (const { dispose } of made) dispose();
+  if (!failed) return new Map([...firsts.keys()].map((model, i) => [model, made[i]!]));
+  for (const session of made) session.dispose();
   throw failed.reason;
 }

@@ -76,8 +76,8 @@ export class StepEngine implements TrainEngine {
       ...(profileFolder === undefined || phase === 'eval' ? {} : { profileFolder }),
     }));
     const deaths = lastUses(chosen);
-    const tasks = chosen.map((entry, i) => ({ graph: loaded.graph(entry), lastUses: deaths[i]! }));
-    return new StepEngine(runtime, manifest, loaded, tasks, loaded.graph(evaluation));
+    const tasks = chosen.map((_, i) => ({ graph: loaded.graphs[i]!, lastUses: deaths[i]! }));
+    return new StepEngine(runtime, manifest, loaded, tasks, loaded.graphs.at(-1)!);
   }
 
   load(weights: NamedTensors, optimizer?: NamedTensors): void {
