@@ -1,6 +1,6 @@
 /** How a process ends that has used the native runtime: no crash, no hang, whatever was left undone. */
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { transpileSources, type Transpiled } from './transpiled.js';
@@ -17,7 +17,7 @@ interface Ended {
 }
 
 /** Runs a program that finds a runtime, a deep session and its feeds ready. */
-function program(body: string): Ended {
+function program(body: string, temporary?: string): Ended {
   const file = path.join(transpiled.folder, `${program.count++}.js`);
   writeFileSync(
     file,
@@ -29,7 +29,11 @@ function program(body: string): Ended {
      const feeds = feedsOfDeepModel(runtime, 64);
      ${body}`,
   );
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 20_000 });
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [file], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    env: temporary === undefined ? process.env : { ...process.env, TMPDIR: temporary },
+  });
   return { status, signal, stdout, stderr };
 }
 program.count = 0;
@@ -44,6 +48,13 @@ test('with everything disposed', () => {
     runtime.dispose();
     console.log('end');`);
   expect(ended).toEqual(quietly(0, 'end\n'));
+});
+
+test('leaving no files of ONNX Runtime behind', () => {
+  const temporary = path.join(transpiled.folder, 'temporary');
+  mkdirSync(temporary);
+  expect(program(`await session.run(feeds); console.log('end');`, temporary)).toEqual(quietly(0, 'end\n'));
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test('with nothing disposed', () => {

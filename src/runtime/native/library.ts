@@ -100,6 +100,7 @@ function load(file: string): Loaded {
     throw new InputError('RUNTIME_LIBRARY_MISSING', `ONNX Runtime library ${file}: no such file`);
   }
   provideStack();
+  keepQuiet();
   const { handle, base } = open(file);
   // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(void); }
   const versionString = functionAt(base, 1, 'str', []) as () => string;
@@ -119,6 +120,14 @@ function load(file: string): Loaded {
     );
   }
   return { handle, library: { path: file, version, api: bindFunctions(table) } };
+}
+
+/**
+ * Turns off ONNX Runtime's telemetry, which would write into the folder for temporary files and report to its makers, unless the user has decided
+ * on it. The library reads the variable when it starts.
+ */
+function keepQuiet(): void {
+  process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
 }
 
 function provideStack(): void {
