@@ -85,7 +85,11 @@ export class Random {
 
 /** One step of xoshiro128** 1.1: advances the four words of state in place and returns the next 32 bits. */
 export function xoshiro128(state: Uint32Array): number {
-  let [a, b, c, d] = state as unknown as [number, number, number, number];
+  // Not taken apart as [a, b, c, d]: that goes through an iterator, which costs ten times all the rest.
+  let a = state[0]!;
+  let b = state[1]!;
+  let c = state[2]!;
+  let d = state[3]!;
   const result = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
   const shifted = b << 9;
   c ^= a;

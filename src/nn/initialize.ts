@@ -16,12 +16,15 @@ export function initialize(specs: Iterable<ParameterSpec>, seed: number): NamedT
 }
 
 function draw(init: Initializer, count: number, random: Random): Float32Array {
+  const values = new Float32Array(count);
   switch (init.kind) {
     case 'constant':
-      return new Float32Array(count).fill(init.value);
+      return values.fill(init.value);
     case 'normal':
-      return Float32Array.from({ length: count }, () => init.std * random.normal());
+      for (let i = 0; i < count; i++) values[i] = init.std * random.normal();
+      return values;
     case 'uniform':
-      return Float32Array.from({ length: count }, () => init.bound * (2 * random.uniform() - 1));
+      for (let i = 0; i < count; i++) values[i] = init.bound * (2 * random.uniform() - 1);
+      return values;
   }
 }
