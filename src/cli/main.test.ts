@@ -45,6 +45,18 @@ test('check --json writes one document; warnings stand in it and on stderr', asy
   expect(stderr).toMatch(/^hpff: warning: local\.hierarchy: .*\n$/);
 });
 
+test.each([
+  ['"classes": 10', '"classes": 9', 'DATA_CLASSES: network.classes: found 9, allowed: 10, as digits has'],
+  ['"image": [1, 8, 8]', '"image": [1, 16, 16]', 'DATA_IMAGE_MISMATCH: images of digits are [1, 8, 8]'],
+  ['"batch": 64', '"batch": 1438', 'DATA_BATCH: data.batch is 1438; allowed: 1 to 1437, the images of digits'],
+])('check holds the recipe against its data set: %s → %s', async (found, put, message) => {
+  const text = await readFile(recipe, 'utf8');
+  expect(text).toContain(found);
+  const { code, stderr } = await hpff('check', await file('changed.json', text.replace(found, put)));
+  expect(code).toBe(2);
+  expect(stderr).toContain(message);
+});
+
 test('schema prints the JSON Schema, indented or on one line', async () => {
   const plain = await hpff('schema');
   const json = await hpff('schema', '--json');

@@ -5,11 +5,14 @@ import type { Dataset } from './dataset.js';
 
 type Image = readonly [number, number, number];
 
+/** A data set's name and its images' [channels, height, width] as stored. */
+type NamedImage = Pick<Dataset, 'name' | 'image'>;
+
 /**
  * @param image the network's [channels, height, width]
  * @throws InputError `DATA_IMAGE_MISMATCH`, `DATA_CONVERT`, `DATA_NORMALIZE`, `DATA_CROP`, `DATA_BATCH`
  */
-export function checkConfig(dataset: Dataset, config: DataConfig, image: Image): void {
+export function checkConfig(dataset: NamedImage, config: DataConfig, image: Image): void {
   checkImage(dataset, converted(dataset, config.convert), image);
   checkNormalize(config.normalize, image[0]);
   checkCrop(config.augment.crop, image);
@@ -19,7 +22,7 @@ export function checkConfig(dataset: Dataset, config: DataConfig, image: Image):
 }
 
 /** The images' [channels, height, width] after `data.convert`. */
-function converted({ name, image }: Dataset, convert: DataConfig['convert']): Image {
+function converted({ name, image }: NamedImage, convert: DataConfig['convert']): Image {
   const [channels, height, width] = image;
   if (convert === null) return image;
   if (convert.channels !== null && channels !== 1 && convert.channels !== channels) {
@@ -40,7 +43,7 @@ function converted({ name, image }: Dataset, convert: DataConfig['convert']): Im
   return [convert.channels ?? channels, toHeight, toWidth];
 }
 
-function checkImage(dataset: Dataset, found: Image, image: Image): void {
+function checkImage(dataset: NamedImage, found: Image, image: Image): void {
   if (found.every((size, i) => size === image[i])) return;
   throw new InputError(
     'DATA_IMAGE_MISMATCH',
@@ -58,6 +61,12 @@ function remedy(stored: Image, image: Image): string {
   if (stored[0] !== image[0]) parts.push(`"channels": ${image[0]}`);
   if (stored[1] !== image[1] || stored[2] !== image[2]) parts.push(`"pad": ${list(image.slice(1))}`);
   return parts.length === 0 ? 'leave "convert" out of "data"' : `set "data": {"convert": {${parts.join(', ')}}}`;
+}
+
+/** @throws InputError `DATA_CLASSES` */
+export function checkClasses({ name, classes }: Pick<Dataset, 'name' | 'classes'>, found: number): void {
+  if (classes === found) return;
+  throw new InputError('DATA_CLASSES', `network.classes: found ${found}, allowed: ${classes}, as ${name} has`);
 }
 
 function checkNormalize({ mean, std }: DataConfig['normalize'], channels: number): void {

@@ -1,9 +1,8 @@
 /** Both splits of a recipe's data set, checked against the recipe. */
 import { createHash } from 'node:crypto';
-import type { Dataset } from '../data/dataset.js';
+import { checkClasses } from '../data/checks.js';
 import { loadDataset } from '../data/load.js';
 import { Loader } from '../data/loader.js';
-import { InputError } from '../errors.js';
 import type { Recipe } from '../recipe/types.js';
 import { evaluationLoader } from './evaluate.js';
 
@@ -32,10 +31,4 @@ export async function loadTrainingData(recipe: Recipe, path?: string): Promise<T
     testImages: test.count,
     hash: createHash('sha256').update(train.pixels).update(train.labels).digest('hex'),
   };
-}
-
-/** @throws InputError `DATA_CLASSES` */
-export function checkClasses({ name, classes }: Dataset, found: number): void {
-  if (classes === found) return;
-  throw new InputError('DATA_CLASSES', `network.classes: found ${found}, allowed: ${classes}, as ${name} has`);
 }
