@@ -1,6 +1,6 @@
 /** The input gradient of convolution with the blocked kernels. */
 import { type Node, staticShape, type Value } from '../../graph/index.js';
-import { type FilterShape, padFilter, reorderFilter, transposedTaps } from './filters.js';
+import { type FilterShape, swapChannels, takeTaps } from './filters.js';
 import { mapShape } from './layout.js';
 import type { BlockedWriter } from './writer.js';
 
@@ -28,13 +28,9 @@ function unitStride(writer: BlockedWriter, node: Node<'ConvInputGrad'>): boolean
   const [cotangent, weight] = node.inputs as [Value, Value];
   const gradient = writer.asBlocked(cotangent);
   const taps = Array.from({ length: kh * kw }, (_, i) => kh * kw - 1 - i);
-  const turned = blocked.reshape(transposedTaps(blocked, writer.plain(weight), shape, taps), [
-    shape.input,
-    shape.out,
-    kh,
-    kw,
-  ]);
-  const filter = storedFilter(writer, turned, { out: shape.input, input: shape.out, kernel: shape.kernel });
+  const swapped = swapChannels(blocked, writer.plain(weight), shape);
+  const turned = taps.length === 1 ? swapped : takeTaps(blocked, swapped, taps);
+  const filter = blocked.reshape(turned, [blocked.padded(shape.input), blocked.padded(shape.out), kh, kw]);
   writer.defer(node.outputs[0]!, {
     absorbs: ['sum'],
     write: ({ sum }) =>
@@ -44,16 +40,6 @@ function unitStride(writer: BlockedWriter, node: Node<'ConvInputGrad'>): boolean
       }),
   });
   return true;
-}
-
-/** Pads and reorders a filter. */
-function storedFilter(writer: BlockedWriter, filter: string, shape: FilterShape): string {
-  const { blocked } = writer;
-  return reorderFilter(blocked, padFilter(blocked, filter, shape), {
-    out: blocked.padded(shape.out),
-    input: blocked.padded(shape.input),
-    kernel: shape.kernel,
-  });
 }
 
 /**
@@ -75,15 +61,14 @@ function pointwiseHalving(writer: BlockedWriter, node: Node<'ConvInputGrad'>, sh
   const { blocked, emit } = writer;
   const [cotangent, weight] = node.inputs as [Value, Value];
   const { batch, height, width } = mapShape(cotangent)!;
-  const swapped = blocked.reshape(blocked.transpose(writer.plain(weight), [1, 0, 2, 3]), [
-    shape.input,
-    shape.out,
+  const stored = blocked.padded(shape.input);
+  const filter = blocked.reshape(swapChannels(blocked, writer.plain(weight), shape), [
+    stored,
+    blocked.padded(shape.out),
     1,
     1,
   ]);
-  const filter = storedFilter(writer, swapped, { out: shape.input, input: shape.out, kernel: [1, 1] });
   const small = blocked.op('Conv', [writer.asBlocked(cotangent), filter], { kernel_shape: [1, 1] });
-  const stored = blocked.padded(shape.input);
   const rows = Number(batch) * (stored / blocked.block) * height;
   // [rows, 1, width, b] → [rows, 2, width, 2·b]: zeros behind every row and every column.
   const apart = blocked.reshape(small, [rows, 1, width, blocked.block]);
@@ -92,9 +77,9 @@ function pointwiseHalving(writer: BlockedWriter, node: Node<'ConvInputGrad'>, sh
   return true;
 }
 
-/** Taps along one axis that reach even and odd positions, as pairs for outputs j and j + 1; -1: none. */
+/** Taps along one axis that reach even and odd positions, as pairs for outputs j and j + 1. */
 const phaseTaps = [
-  [1, -1],
+  [1, 'none'],
   [2, 0],
 ] as const;
 
@@ -104,30 +89,20 @@ function interleavedHalving(writer: BlockedWriter, node: Node<'ConvInputGrad'>, 
   const { batch, height, width } = mapShape(cotangent)!;
   const b = blocked.block;
   const stored = blocked.padded(shape.input);
-  const filterName = padFilter(blocked, writer.plain(weight), shape);
-  const padded = { out: blocked.padded(shape.out), input: stored, kernel: shape.kernel };
+  const out = blocked.padded(shape.out);
   const gradient = writer.asBlocked(cotangent);
+  const swapped = swapChannels(blocked, writer.plain(weight), shape, true);
+  const zeroTap = 9;
   /** Rows of one parity: [N, C/b, H, 1, 2·W·b]. */
   const rows = (rowTaps: readonly number[]): string => {
     const count = rowTaps.length;
     const taps = phaseTaps.flatMap((columns) =>
-      rowTaps.flatMap((row) => columns.map((column) => (column < 0 ? -1 : row * 3 + column))),
+      rowTaps.flatMap((row) => columns.map((column) => (column === 'none' ? zeroTap : row * 3 + column))),
     );
-    const gathered = blocked.reshape(transposedTaps(blocked, filterName, padded, taps), [
-      stored,
-      padded.out,
-      2,
-      count,
-      2,
-    ]);
+    const gathered = blocked.reshape(takeTaps(blocked, swapped, taps), [stored / b, out / b, 2, count * 2 * b * b]);
     // Both column phases as output channels: [2·I, O, count, 2].
-    const filter = blocked.reshape(blocked.transpose(gathered, [2, 0, 1, 3, 4]), [2 * stored, padded.out, count, 2]);
-    const kernel = [count, 2] as const;
-    const product = blocked.op(
-      'Conv',
-      [gradient, reorderFilter(blocked, filter, { out: 2 * stored, input: padded.out, kernel })],
-      { kernel_shape: kernel, pads: [0, 0, count - 1, 1] },
-    );
+    const filter = blocked.reshape(blocked.transpose(gathered, [2, 0, 1, 3]), [2 * stored, out, count, 2]);
+    const product = blocked.op('Conv', [gradient, filter], { kernel_shape: [count, 2], pads: [0, 0, count - 1, 1] });
     const phases = blocked.reshape(product, [batch, 2, stored / b, height, width, b]);
     return blocked.reshape(blocked.transpose(phases, [0, 2, 3, 4, 1, 5]), [
       batch,

@@ -38,17 +38,21 @@ export function reorderImageFilter(
   return blocked.reshape(blocked.transpose(split, [0, 2, 3, 4, 1]), [out, input, ...kernel]);
 }
 
-/** [out, input, kh, kw] → [input, out, taps] with the taps chosen from the flattened kernel; -1 stands for a zero. */
-export function transposedTaps(
-  blocked: BlockedEmitter,
-  filter: string,
-  { out, input, kernel }: FilterShape,
-  taps: readonly number[],
-): string {
-  const { emit } = blocked;
-  const count = kernel[0] * kernel[1];
-  const swapped = blocked.reshape(blocked.transpose(filter, [1, 0, 2, 3]), [input, out, count]);
-  if (count === 1 && taps.length === 1) return swapped;
-  const source = taps.includes(-1) ? emit.op('Pad', [swapped, emit.ints([0, 0, 0, 0, 0, 1])]) : swapped;
-  return emit.op('Gather', [source, emit.ints(taps.map((tap) => (tap < 0 ? count : tap)))], { axis: 2 });
+/**
+ * A filter with input and output channels swapped, for input gradients: [I/b, O/b, taps, b (of O), b (of I)], as the blocked convolution reads it.
+ *
+ * @param zeroTap whether to add a tap of zeros behind the others
+ */
+export function swapChannels(blocked: BlockedEmitter, filter: string, shape: FilterShape, zeroTap = false): string {
+  const { emit, block: b } = blocked;
+  const taps = shape.kernel[0] * shape.kernel[1];
+  const [out, input] = [blocked.padded(shape.out), blocked.padded(shape.input)];
+  const parts = blocked.reshape(padFilter(blocked, filter, shape), [out / b, b, input / b, b, taps]);
+  const swapped = blocked.transpose(parts, [2, 0, 4, 1, 3]);
+  return zeroTap ? emit.op('Pad', [swapped, emit.ints([0, 0, 0, 0, 0, 0, 0, 1, 0, 0])]) : swapped;
+}
+
+/** Some taps of such a filter, in the order given. */
+export function takeTaps({ emit }: BlockedEmitter, swapped: string, taps: readonly number[]): string {
+  return emit.op('Gather', [swapped, emit.ints(taps)], { axis: 2 });
 }
