@@ -3,6 +3,7 @@ import { InPlaceProof, lower } from '../lower/index.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { Recipe } from '../recipe/types.js';
 import type { Manifest } from './manifest.js';
+import { lowerTask } from './lower-task.js';
 import { type GraphOptions, planGraphs } from './plan.js';
 
 /** A manifest and the model of each of its graphs, by file. */
@@ -17,7 +18,7 @@ export function buildGraphs(recipe: Recipe, options: GraphOptions): GraphSet {
   const { tasks, evaluation, manifest } = planGraphs(recipe, options);
   const models = new Map<string, OnnxModel>();
   const entries = tasks.map(({ slice, describe }) => {
-    const model = lower(slice, lowering);
+    const model = lowerTask(slice, lowering);
     const proof = new InPlaceProof(model);
     const entry = describe((input, output) => proof.holds(input, output));
     models.set(entry.file, model);

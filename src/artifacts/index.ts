@@ -4,4 +4,6 @@ export { isArtifactFolder, readArtifacts, readManifest, type SealedManifest, wri
 export { buildGraphs, type GraphSet } from './graphs.js';
 export type { GraphOptions } from './plan.js';
 export { buildSharedGraphs, type ModelUse, type SharedGraphs, unshared } from './shared-graphs.js';
+export { lastUses } from './last-uses.js';
+export { stepMemory, type StepMemory } from './step-memory.js';
 export type * from './manifest.js';

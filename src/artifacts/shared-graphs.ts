@@ -7,6 +7,7 @@ import type { OnnxModel } from '../onnx/model.js';
 import type { Recipe } from '../recipe/types.js';
 import type { GraphSet } from './graphs.js';
 import type { GraphEntry, Manifest } from './manifest.js';
+import { lowerTask } from './lower-task.js';
 import { type GraphOptions, planGraphs, type PlannedTask } from './plan.js';
 
 /** How a graph is run by a model that may serve others too. */
@@ -73,7 +74,7 @@ function serve(group: readonly FormedTask[], lowering: Lowering): ServedTask[] {
       ? [{ name: `number/${i}`, value, index: i }]
       : [],
   );
-  const model = lower({ ...first.slice, inputs: [...first.slice.inputs, ...open] }, lowering);
+  const model = lowerTask({ ...first.slice, inputs: [...first.slice.inputs, ...open] }, lowering);
   const proof = new InPlaceProof(model);
   return group.map(({ slice, form, describe }) => {
     const names = new Map<string, string>();

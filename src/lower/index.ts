@@ -6,3 +6,7 @@ export { cut, type GraphSlice, type NamedValue } from './slice.js';
 export { type ConstantNumber, formOf, type SliceForm } from './slice-form.js';
 export { InPlaceProof } from './in-place.js';
 export { executionOrder, orderLeaves } from './execution-order.js';
+export { hideBatch } from './hide-batch.js';
+export { type KnownShape, valueShapes } from './value-shapes.js';
+export { bufferSteps, type BufferStep } from './buffers.js';
+export { bufferBytes, graphMemory, type GraphMemory } from './graph-memory.js';

@@ -32,6 +32,8 @@ export interface Lowering {
   /** Versions of ONNX Runtime that can run its graphs, e.g. `>=1.20`. */
   readonly onnxRuntime: string;
   readonly opsets: Readonly<Record<string, number>>;
+  /** Channels that lie beside each other; absent: maps are not blocked. */
+  readonly block?: number;
   readonly writer: (emit: Emitter, slice: GraphSlice) => SliceWriter;
 }
 

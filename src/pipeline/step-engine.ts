@@ -8,6 +8,7 @@
 import {
   type GraphEntry,
   type GraphSet,
+  lastUses,
   type Manifest,
   type OutputPort,
   type SharedGraphs,
@@ -248,18 +249,6 @@ export class StepEngine implements TrainEngine {
   private readAll(entries: readonly { readonly name: string }[]): NamedTensors {
     return new Map(entries.map(({ name }) => [name, this.state.get(name)!.read()]));
   }
-}
-
-/** For each graph, the values between graphs that it reads or makes and no later one reads. */
-function lastUses(entries: readonly GraphEntry[]): string[][] {
-  const last = new Map<string, number>();
-  const between = new Set(['feature', 'stash', 'cotangent', 'relay', 'logits', 'image', 'label']);
-  entries.forEach(({ inputs, outputs }, i) => {
-    for (const { name, meaning } of [...inputs, ...outputs]) if (between.has(meaning)) last.set(name, i);
-  });
-  const result: string[][] = entries.map(() => []);
-  for (const [name, i] of last) result[i]!.push(name);
-  return result;
 }
 
 function required(tensors: NamedTensors, name: string, shape: readonly number[]): HostTensor {

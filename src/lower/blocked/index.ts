@@ -10,6 +10,7 @@ export function blocked(block: number): Lowering {
     irVersion: 8,
     onnxRuntime: '1.30.0',
     opsets: { '': 17, [nchwcDomain]: 1 },
+    block,
     writer: (emit, slice) => new BlockedWriter(emit, slice, block),
   };
 }

@@ -1,0 +1,56 @@
+/**
+ * How much memory a training step takes beyond the weights, predicted from its graphs: what is alive at once of all that the graphs make, in the order in
+ * which ONNX Runtime runs them.
+ *
+ * A process takes more: its runtime and its graphs, the weights, what kernels hold while they run, and the gaps between what is alive.
+ */
+import { type GraphMemory, bufferBytes, graphMemory, valueShapes } from '../lower/index.js';
+import type { OnnxModel } from '../onnx/model.js';
+import { lastUses } from './last-uses.js';
+import type { GraphEntry } from './manifest.js';
+import type { ModelUse, SharedGraphs } from './shared-graphs.js';
+
+export interface StepMemory {
+  /** The most that is alive at once, parameters, running statistics and optimizer state excepted. */
+  readonly peakBytes: number;
+  /** File of the graph that runs then. */
+  readonly peakGraph: string;
+  /** Name of the node in it; graphs that share a model name their nodes after the first of them. */
+  readonly peakNode: string;
+}
+
+/**
+ * @param graphs must include those of the schedule
+ * @param block channels in a block of the blocked layout; 1 where the graphs are not blocked
+ */
+export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' | 'sync', block: number): StepMemory {
+  const entries = manifest.graphs.filter(({ phase }) =>
+    schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
+  );
+  const measured = new Map<OnnxModel, GraphMemory>();
+  const alive = new Map<string, number>();
+  const deaths = lastUses(entries);
+  let peak: StepMemory = { peakBytes: 0, peakGraph: '', peakNode: '' };
+  for (const { name, shape, meaning } of entries.flatMap(({ inputs }) => inputs)) {
+    if (meaning === 'image' || meaning === 'label') alive.set(name, bufferBytes(shape as number[]));
+  }
+  entries.forEach((entry, i) => {
+    const use = uses.get(entry.file)!;
+    const own = measured.get(use.model) ?? memoryOf(entry, use, block);
+    measured.set(use.model, own);
+    const peakBytes = [...alive.values()].reduce((sum, bytes) => sum + bytes, own.peakBytes);
+    if (peakBytes > peak.peakBytes) peak = { peakBytes, peakGraph: entry.file, peakNode: own.peakNode };
+    for (const { name, shape, meaning, updates } of entry.outputs) {
+      const passes = updates === undefined && meaning !== 'loss' && meaning !== 'gradient';
+      if (passes) alive.set(name, bufferBytes(shape as number[]));
+    }
+    for (const name of deaths[i]!) alive.delete(name);
+  });
+  return peak;
+}
+
+function memoryOf({ inputs, outputs }: GraphEntry, { model, names }: ModelUse, block: number): GraphMemory {
+  const given = new Map(inputs.map(({ name, shape }) => [names.get(name)!, shape as number[]]));
+  const inPlace = outputs.filter((output) => output.inPlace).map(({ name }) => names.get(name)!);
+  return graphMemory(model.graph, valueShapes(model.graph, block, given), new Set(inPlace));
+}
