@@ -1,10 +1,12 @@
 /** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
 import { buildGraphs, buildSharedGraphs, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
+import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { chooseLowering, type LoweringChoice } from './choose-lowering.js';
+import { collectGarbage } from './process-memory.js';
 import { StepEngine } from './step-engine.js';
 
 export const scheduleNames = ['fused', 'sync'] as const;
@@ -47,29 +49,33 @@ export async function openEngine(recipe: Recipe, options: EngineOptions = {}): P
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
     options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);
-    const { profileFolder } = options;
-    const graphOptions = {
-      lowering: lowering.lowering,
-      schedules: [schedule],
-      gradients: options.gradients ?? false,
-      ...(options.batch === undefined ? {} : { batch: options.batch }),
-    };
-    // A shared session would measure the tasks that share it as one.
-    const graphs =
-      profileFolder === undefined ? buildSharedGraphs(recipe, graphOptions) : buildGraphs(recipe, graphOptions);
-    const engine = await StepEngine.create(runtime, graphs, {
-      schedule,
-      ...(profileFolder === undefined ? {} : { profileFolder }),
-    });
+    const { engine, manifest } = await loadEngine(recipe, runtime, lowering.lowering, schedule, options);
+    collectGarbage();
+    runtime.trim();
     const dispose = (): void => {
       engine.dispose();
       runtime.dispose();
     };
-    return { engine, manifest: graphs.manifest, runtime, lowering, dispose };
+    return { engine, manifest, runtime, lowering, dispose };
   } catch (error) {
     runtime.dispose();
     throw error;
   }
+}
+
+/** The graphs are garbage when this returns. */
+async function loadEngine(
+  recipe: Recipe,
+  runtime: Runtime,
+  lowering: Lowering,
+  schedule: ScheduleName,
+  { batch, gradients = false, profileFolder }: EngineOptions,
+): Promise<{ engine: StepEngine; manifest: Manifest }> {
+  const options = { lowering, schedules: [schedule], gradients, ...(batch === undefined ? {} : { batch }) };
+  // A shared session would measure the tasks that share it as one.
+  const graphs = profileFolder === undefined ? buildSharedGraphs(recipe, options) : buildGraphs(recipe, options);
+  const profile = profileFolder === undefined ? {} : { profileFolder };
+  return { engine: await StepEngine.create(runtime, graphs, { schedule, ...profile }), manifest: graphs.manifest };
 }
 
 function selectSchedule(name: string): ScheduleName {

@@ -87,6 +87,8 @@ export interface Runtime extends Disposable {
   upload(tensor: HostTensor): DeviceTensor;
   /** A new tensor with unspecified elements. */
   allocate(dtype: DType, shape: readonly number[]): DeviceTensor;
+  /** Gives memory that nothing uses back to the operating system, as far as possible; worthwhile after sessions were created. */
+  trim(): void;
   /** Releases the runtime; sessions and tensors that are still alive are an error (UsageError naming how many). */
   dispose(): void;
 }

@@ -61,8 +61,8 @@ export const FUNCTIONS = {
   SetGlobalSpinControl: fn(149, 0, 'status', ['handle', 'int']),
   ReleaseThreadingOptions: fn(122, 0, 'void', ['handle']),
 
-  // (max bytes, extend strategy, initial chunk, max dead bytes, out configuration)
-  CreateArenaCfg: fn(156, 0, 'status', ['size', 'int', 'int', 'int', 'bytes']),
+  // (names of settings, their values, count, out configuration)
+  CreateArenaCfgV2: fn(164, 0, 'status', ['bytes', 'bytes', 'size', 'bytes']),
   ReleaseArenaCfg: fn(157, 0, 'void', ['handle']),
   // (env, memory info, arena configuration)
   CreateAndRegisterAllocator: fn(144, 0, 'status', ['handle', 'handle', 'handle']),

@@ -19,6 +19,22 @@ async function negateOnce(options: NativeRuntimeOptions): Promise<number[]> {
   return [...(y.read().data as Float32Array)];
 }
 
+// Only glibc can be asked to.
+const { glibcVersionRuntime } = (process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header;
+
+it.runIf(glibcVersionRuntime !== undefined)('gives freed memory back to the operating system', async () => {
+  using runtime = await createNativeRuntime({ threads: 1 });
+  const tensor = float32([2 ** 14], new Float32Array(2 ** 14).fill(1));
+  const freed = Array.from({ length: 1000 }, () => runtime.upload(tensor));
+  // Lies behind the others, which therefore cannot be given back by themselves.
+  using kept = runtime.upload(tensor);
+  for (const each of freed) each.dispose();
+  const before = process.memoryUsage.rss();
+  runtime.trim();
+  expect(before - process.memoryUsage.rss()).toBeGreaterThan(40e6);
+  expect(kept.read().data).toEqual(tensor.data);
+});
+
 describe('createNativeRuntime', () => {
   it('says what it runs on', async () => {
     using runtime = await createNativeRuntime({ threads: 2 });

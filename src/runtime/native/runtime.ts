@@ -9,6 +9,7 @@ import { leaseEnvironment } from './environment.js';
 import type { EnvironmentLease } from './environment.js';
 import type { Pointer } from './functions.js';
 import { loadLibrary } from './library.js';
+import { trimHeap } from './malloc.js';
 import type { OrtLibrary } from './library.js';
 import { loadSession } from './load.js';
 import type { SessionSettings } from './load.js';
@@ -113,6 +114,10 @@ export class NativeRuntime implements Runtime {
   allocate(dtype: DType, shape: readonly number[]): DeviceTensor {
     this.#checkAlive();
     return allocateTensor(this.#owner.tensors, this.#owner.allocator, dtype, shape);
+  }
+
+  trim(): void {
+    trimHeap();
   }
 
   dispose(): void {
