@@ -3,7 +3,8 @@
  * graphs per module, all modules on the same batch).
  *
  * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells. Parameters and
- * optimizer state are updated in place where the graph proves it safe, and replaced otherwise.
+ * optimizer state are updated in place where the graph proves it safe. Elsewhere the next value is written into a spare tensor, and the one before
+ * becomes a spare: what a run allocates it should soon free, or its memory falls to pieces.
  */
 import {
   type GraphEntry,
@@ -22,6 +23,7 @@ import { createOptimizer } from '../nn/index.js';
 import type { DeviceTensor, RunProfile, Runtime } from '../runtime/runtime.js';
 import type { StepReport, TrainEngine } from './engine.js';
 import { type LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
+import { SpareTensors } from './spare-tensors.js';
 
 /** A task of the step, and what dies after it. */
 interface LoadedTask {
@@ -47,6 +49,7 @@ export class StepEngine implements TrainEngine {
   /** Parameters, statistics and optimizer state. */
   private readonly state = new Map<string, DeviceTensor>();
   private readonly optimizer: Optimizer;
+  private readonly spares: SpareTensors;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -56,6 +59,7 @@ export class StepEngine implements TrainEngine {
     private readonly evaluation: LoadedGraph,
   ) {
     this.optimizer = createOptimizer(manifest.recipe.optimizer);
+    this.spares = new SpareTensors(runtime);
   }
 
   /** Loads the graphs. The weights are undefined until `load`. */
@@ -152,6 +156,7 @@ export class StepEngine implements TrainEngine {
   dispose(): void {
     for (const tensor of this.state.values()) tensor.dispose();
     this.state.clear();
+    this.spares.dispose();
     this.graphs.dispose();
   }
 
@@ -205,16 +210,8 @@ export class StepEngine implements TrainEngine {
       if (!tensor) throw new RunError('ENGINE_MISSING_VALUE', `${entry.file}: nothing has made its input '${name}'`);
       feeds.set(name, tensor);
     }
-    const into = new Map<string, DeviceTensor>();
-    for (const { name, updates, inPlace } of entry.outputs) {
-      if (updates !== undefined && inPlace) into.set(name, this.state.get(updates)!);
-    }
     const wanted = entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
-    const outputs = await graph.run(
-      feeds,
-      into,
-      wanted.map(({ name }) => name),
-    );
+    const outputs = await this.runInto(graph, feeds, wanted);
     for (const port of wanted) {
       const tensor = outputs.get(port.name)!;
       if (port.updates !== undefined) this.replace(port.updates, tensor);
@@ -227,11 +224,40 @@ export class StepEngine implements TrainEngine {
     }
   }
 
+  /** Runs a graph with its updates written in place or into spares. */
+  private async runInto(
+    graph: LoadedGraph,
+    feeds: ReadonlyMap<string, DeviceTensor>,
+    wanted: readonly OutputPort[],
+  ): Promise<Map<string, DeviceTensor>> {
+    const into = new Map<string, DeviceTensor>();
+    const taken: DeviceTensor[] = [];
+    const spare = (shape: readonly number[]): DeviceTensor => {
+      const tensor = this.spares.take(shape);
+      taken.push(tensor);
+      return tensor;
+    };
+    try {
+      for (const { name, shape, updates, inPlace } of wanted) {
+        if (updates === undefined) continue;
+        into.set(name, inPlace ? this.state.get(updates)! : spare(shape as number[]));
+      }
+      return await graph.run(
+        feeds,
+        into,
+        wanted.map(({ name }) => name),
+      );
+    } catch (error) {
+      for (const tensor of taken) this.spares.give(tensor);
+      throw error;
+    }
+  }
+
   private replace(name: string, tensor: DeviceTensor): void {
     const old = this.state.get(name);
     if (old === tensor) return;
     this.state.set(name, tensor);
-    old?.dispose();
+    if (old) this.spares.give(old);
   }
 
   private place(name: string, tensor: HostTensor): void {
