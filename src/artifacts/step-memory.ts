@@ -4,11 +4,12 @@
  *
  * A process takes more: its runtime and its graphs, the weights, what kernels hold while they run, and the gaps between what is alive.
  */
-import { type GraphMemory, bufferBytes, graphMemory, valueShapes } from '../lower/index.js';
+import { bufferBytes, type GraphMemory, graphMemory, type Lowering, valueShapes } from '../lower/index.js';
 import type { OnnxModel } from '../onnx/model.js';
+import type { Recipe } from '../recipe/types.js';
 import { lastUses } from './last-uses.js';
 import type { GraphEntry } from './manifest.js';
-import type { ModelUse, SharedGraphs } from './shared-graphs.js';
+import { buildSharedGraphs, type ModelUse, type SharedGraphs } from './shared-graphs.js';
 
 export interface StepMemory {
   /** The most that is alive at once, parameters, running statistics and optimizer state excepted. */
@@ -17,6 +18,23 @@ export interface StepMemory {
   readonly peakGraph: string;
   /** Name of the node in it; graphs that share a model name their nodes after the first of them. */
   readonly peakNode: string;
+}
+
+export interface StepMemoryOptions {
+  readonly schedule: 'fused' | 'sync';
+  readonly lowering: Lowering;
+  /** Images per step; default: the recipe's. */
+  readonly batch?: number;
+}
+
+/**
+ * Builds the graphs of a recipe, without loading them anywhere, and predicts what a step takes.
+ * @throws InputError where split or patches of the recipe do not fit its network
+ */
+export function predictStepMemory(recipe: Recipe, { schedule, lowering, batch }: StepMemoryOptions): StepMemory {
+  const size = batch === undefined ? {} : { batch };
+  const graphs = buildSharedGraphs(recipe, { lowering, schedules: [schedule], ...size });
+  return stepMemory(graphs, schedule, lowering.block ?? 1);
 }
 
 /**

@@ -2,6 +2,9 @@
  * Step time and peak memory of recipes on synthetic data. Each recipe runs in a process of its own; their steps alternate, so that what slows the machine
  * down for a while slows down all of them.
  */
+import { predictStepMemory } from '../artifacts/index.js';
+import { blocked, type Lowering, portable } from '../lower/index.js';
+import type { ScheduleName } from '../pipeline/index.js';
 import { median } from './median.js';
 import type { Subject } from './messages.js';
 import { WorkerProcess } from './process.js';
@@ -21,6 +24,8 @@ export interface BenchResult {
   readonly peakBytes: number;
   /** Parameters, running statistics and optimizer state. */
   readonly weightBytes: number;
+  /** What should be alive at once beyond the weights, by the graphs. */
+  readonly predictedBytes: number;
   /** Peak resident memory of the whole process, from its start on. */
   readonly processPeakBytes: number;
 }
@@ -89,7 +94,7 @@ export async function alternate<Finished>(
 export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
   private readonly worker: WorkerProcess;
   private openSeconds = 0;
-  private lowering = '';
+  private lowering: Lowering = portable;
 
   constructor(private readonly subject: Subject) {
     this.worker = new WorkerProcess(subject.recipe.name);
@@ -98,7 +103,7 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
   async start(): Promise<void> {
     const ready = await this.worker.ask({ kind: 'start', subject: this.subject }, 'ready');
     this.openSeconds = ready.openSeconds;
-    this.lowering = ready.lowering;
+    if (ready.block !== undefined) this.lowering = blocked(ready.block);
   }
 
   async step(): Promise<number> {
@@ -107,16 +112,18 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
 
   async finish(): Promise<Omit<BenchResult, 'stepSeconds'>> {
     const { peakBytes, weightBytes, processPeakBytes } = await this.worker.ask({ kind: 'finish' }, 'finished');
-    const { recipe, schedule, threads } = this.subject;
+    const { recipe, threads } = this.subject;
+    const schedule = this.subject.schedule as ScheduleName;
     return {
       recipe: recipe.name,
       schedule,
-      lowering: this.lowering,
+      lowering: this.lowering.name,
       threads,
       batch: recipe.data.batch,
       openSeconds: this.openSeconds,
       peakBytes,
       weightBytes,
+      predictedBytes: predictStepMemory(recipe, { schedule, lowering: this.lowering }).peakBytes,
       processPeakBytes,
     };
   }

@@ -19,7 +19,13 @@ export type Command =
   | { readonly kind: 'finish' };
 
 export type Answer =
-  | { readonly kind: 'ready'; readonly openSeconds: number; readonly lowering: string }
+  | {
+      readonly kind: 'ready';
+      readonly openSeconds: number;
+      readonly lowering: string;
+      /** Channels in a block of the blocked lowering. */
+      readonly block?: number;
+    }
   | { readonly kind: 'stepped'; readonly seconds: number }
   | { readonly kind: 'profiled'; readonly costs: StepCosts }
   | {

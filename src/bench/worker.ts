@@ -3,11 +3,12 @@
  * and answers each with one.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch } from '../data/dataset.js';
 import { HpffError } from '../errors.js';
 import { elementCount, float32 } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
-import { type EngineOptions, type OpenEngine, openEngine } from '../pipeline/index.js';
+import { collectGarbage, type EngineOptions, type OpenEngine, openEngine } from '../pipeline/index.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/index.js';
 import { stepCosts } from './costs.js';
@@ -34,15 +35,20 @@ class Worker {
     const open = await openEngine(recipe, { schedule, lowering, threads, ...profiling });
     const openSeconds = (performance.now() - started) / 1000;
     const batch = syntheticBatch(recipe);
-    const weights = initialWeights(recipe);
     const { parameters, states } = open.manifest;
     const weightBytes = [...parameters, ...states].reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
     const startPeakBytes = residentBytes('VmHWM');
-    resetPeak();
+    await settle(open);
     const baseBytes = residentBytes('VmRSS');
-    open.engine.load(weights);
+    open.engine.load(initialWeights(recipe));
+    await settle(open);
+    resetPeak();
     const worker = new Worker(open, batch, startPeakBytes, baseBytes, weightBytes);
-    return { worker, answer: { kind: 'ready', openSeconds, lowering: open.lowering.lowering.name } };
+    const { name, block } = open.lowering.lowering;
+    return {
+      worker,
+      answer: { kind: 'ready', openSeconds, lowering: name, ...(block === undefined ? {} : { block }) },
+    };
   }
 
   async step(): Promise<Answer> {
@@ -96,9 +102,18 @@ function residentBytes(field: 'VmRSS' | 'VmHWM'): number {
   return process.memoryUsage.rss();
 }
 
+/** JavaScript gives collected memory back on threads of its own, some time later. */
+const GIVEN_BACK_MS = 200;
+
+/** Frees what is not needed any more. */
+async function settle({ runtime }: OpenEngine): Promise<void> {
+  collectGarbage();
+  await delay(GIVEN_BACK_MS);
+  runtime.trim();
+}
+
 /** Makes the kernel forget the peak so far, which building the graphs has left. */
 function resetPeak(): void {
-  globalThis.gc?.();
   try {
     writeFileSync('/proc/self/clear_refs', '5');
   } catch {

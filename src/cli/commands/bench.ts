@@ -21,7 +21,8 @@ interface BenchOptions extends CommonOptions {
 const details = `
 Each recipe runs in a process of its own, their steps in turn; times are the minimum, median and maximum of the steps after the first.
 Peak memory is the highest resident memory of that process less what it had before the weights were loaded; beyond weights leaves out
-parameters, running statistics and optimizer state too. The peak of the whole process counts from its start on.
+parameters, running statistics and optimizer state too. Predicted is what is alive at once of all that the graphs make (see hpff inspect).
+The peak of the whole process counts from its start on.
 
 With --profile, steps are then taken in further processes, in which ONNX Runtime measures every operator. What it spends between kernels
 is for the most part the measuring itself; outside ONNX Runtime, tensors are made, moved and freed between the graphs of a step.`;
@@ -69,13 +70,14 @@ function table(results: readonly BenchResult[]): string {
       stepSeconds,
       peakBytes,
       weightBytes,
+      predictedBytes,
       processPeakBytes,
       openSeconds,
     }) =>
       `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}\n` +
       `  step ${stepSeconds.median.toFixed(3)} s (${stepSeconds.min.toFixed(3)} … ${stepSeconds.max.toFixed(3)}), ` +
-      `peak ${mebibytes(peakBytes)} MiB, beyond weights ${mebibytes(peakBytes - weightBytes)} MiB, ` +
-      `whole process ${mebibytes(processPeakBytes)} MiB, opened in ${openSeconds.toFixed(2)} s`,
+      `peak ${mebibytes(peakBytes)} MiB, beyond weights ${mebibytes(peakBytes - weightBytes)} MiB ` +
+      `(predicted ${mebibytes(predictedBytes)} MiB), whole process ${mebibytes(processPeakBytes)} MiB, opened in ${openSeconds.toFixed(2)} s`,
   );
   const [first, second] = results;
   if (first && second) {
