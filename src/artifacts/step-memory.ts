@@ -48,6 +48,7 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
   const measured = new Map<OnnxModel, GraphMemory>();
   const alive = new Map<string, number>();
   const deaths = lastUses(entries);
+  const spares = spareBytes(entries);
   let peak: StepMemory = { peakBytes: 0, peakGraph: '', peakNode: '' };
   for (const { name, shape, meaning } of entries.flatMap(({ inputs }) => inputs)) {
     if (meaning === 'image' || meaning === 'label') alive.set(name, bufferBytes(shape as number[]));
@@ -56,7 +57,7 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
     const use = uses.get(entry.file)!;
     const own = measured.get(use.model) ?? memoryOf(entry, use, block);
     measured.set(use.model, own);
-    const peakBytes = [...alive.values()].reduce((sum, bytes) => sum + bytes, own.peakBytes);
+    const peakBytes = [...alive.values()].reduce((sum, bytes) => sum + bytes, spares + own.peakBytes);
     if (peakBytes > peak.peakBytes) peak = { peakBytes, peakGraph: entry.file, peakNode: own.peakNode };
     for (const { name, shape, meaning, updates } of entry.outputs) {
       const passes = updates === undefined && meaning !== 'loss' && meaning !== 'gradient';
@@ -69,6 +70,25 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
 
 function memoryOf({ inputs, outputs }: GraphEntry, { model, names }: ModelUse, block: number): GraphMemory {
   const given = new Map(inputs.map(({ name, shape }) => [names.get(name)!, shape as number[]]));
-  const inPlace = outputs.filter((output) => output.inPlace).map(({ name }) => names.get(name)!);
-  return graphMemory(model.graph, valueShapes(model.graph, block, given), new Set(inPlace));
+  const updates = outputs.filter((output) => output.updates !== undefined).map(({ name }) => names.get(name)!);
+  return graphMemory(model.graph, valueShapes(model.graph, block, given), new Set(updates));
+}
+
+/** Updates that are not made in place are written into spare tensors: as many of each shape as one graph needs. */
+function spareBytes(entries: readonly GraphEntry[]): number {
+  const needed = new Map<string, { count: number; bytes: number }>();
+  for (const { outputs } of entries) {
+    const counts = new Map<string, number>();
+    for (const { shape, updates, inPlace } of outputs) {
+      if (updates === undefined || inPlace) continue;
+      const key = shape.join();
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
+      needed.set(key, {
+        count: Math.max(count, needed.get(key)?.count ?? 0),
+        bytes: bufferBytes(shape as number[]),
+      });
+    }
+  }
+  return [...needed.values()].reduce((sum, { count, bytes }) => sum + count * bytes, 0);
 }
