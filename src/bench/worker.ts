@@ -40,7 +40,7 @@ class Worker {
     const startPeakBytes = residentBytes('VmHWM');
     await settle(open);
     const baseBytes = residentBytes('VmRSS');
-    open.engine.load(initialWeights(recipe));
+    loadInitialWeights(open, recipe);
     await settle(open);
     resetPeak();
     const worker = new Worker(open, batch, startPeakBytes, baseBytes, weightBytes);
@@ -72,6 +72,11 @@ class Worker {
       processPeakBytes: Math.max(peak, this.startPeakBytes),
     };
   }
+}
+
+/** JavaScript's copy of the weights is garbage when this returns. */
+function loadInitialWeights({ engine }: OpenEngine, recipe: Recipe): void {
+  engine.load(initialWeights(recipe));
 }
 
 /** Normal noise for images, classes in turn. */
