@@ -71,7 +71,8 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
 function memoryOf({ inputs, outputs }: GraphEntry, { model, names }: ModelUse, block: number): GraphMemory {
   const given = new Map(inputs.map(({ name, shape }) => [names.get(name)!, shape as number[]]));
   const updates = outputs.filter((output) => output.updates !== undefined).map(({ name }) => names.get(name)!);
-  return graphMemory(model.graph, valueShapes(model.graph, block, given), new Set(updates));
+  const [shapes, known] = [valueShapes(model.graph, block, given), valueShapes(model.graph, block)];
+  return graphMemory(model.graph, shapes, known, new Set(updates));
 }
 
 /** Updates that are not made in place are written into spare tensors: as many of each shape as one graph needs. */

@@ -12,19 +12,21 @@ export interface GraphMemory {
 }
 
 /**
- * @param shapes of all values (`valueShapes`)
+ * @param shapes of all values
+ * @param known the same as far as ONNX Runtime infers them (`valueShapes` without shapes of inputs)
  * @param elsewhere outputs that are written into memory that exists already
  */
 export function graphMemory(
   graph: OnnxGraph,
   shapes: ReadonlyMap<string, KnownShape>,
+  known: ReadonlyMap<string, KnownShape>,
   elsewhere: ReadonlySet<string>,
 ): GraphMemory {
   const sizeOf = (value: string): number => (elsewhere.has(value) ? 0 : bufferBytes(shapes.get(value)!));
   const total = (values: readonly string[]): number => values.reduce((sum, value) => sum + sizeOf(value), 0);
   let alive = 0;
   let peak: GraphMemory = { peakBytes: 0, peakNode: '' };
-  for (const { node, made, freed } of bufferSteps(graph)) {
+  for (const { node, made, freed } of bufferSteps(graph, known)) {
     alive += total(made);
     if (alive > peak.peakBytes) peak = { peakBytes: alive, peakNode: node.name };
     alive -= total(freed);

@@ -170,7 +170,7 @@ test('a step that fails leaves the engine as it was', async () => {
   const batch = batchOf(released);
   const before = (await engine.step(batch, 0, 1)).total;
   const { shape, data } = batch.image;
-  const small = float32([count, 3, 8, 8], (data).slice(0, count * 3 * 64));
+  const small = float32([count, 3, 8, 8], data.slice(0, count * 3 * 64));
   await expect(engine.step({ ...batch, image: small }, 0.1, 2)).rejects.toThrow(/modules\/00\/forward\.onnx/);
   expect((await engine.step({ ...batch, image: float32(shape, data) }, 0, 2)).total).toBe(before);
   dispose();
