@@ -7,7 +7,7 @@
 import { bufferBytes, type GraphMemory, graphMemory, type Lowering, valueShapes } from '../lower/index.js';
 import type { OnnxModel } from '../onnx/model.js';
 import type { Recipe } from '../recipe/types.js';
-import { lastUses } from './last-uses.js';
+import { isPassing, lastUses, stepGraphs } from './step-graphs.js';
 import type { GraphEntry } from './manifest.js';
 import { buildSharedGraphs, type ModelUse, type SharedGraphs } from './shared-graphs.js';
 
@@ -42,9 +42,7 @@ export function predictStepMemory(recipe: Recipe, { schedule, lowering, batch }:
  * @param block channels in a block of the blocked layout; 1 where the graphs are not blocked
  */
 export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' | 'sync', block: number): StepMemory {
-  const entries = manifest.graphs.filter(({ phase }) =>
-    schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
-  );
+  const entries = stepGraphs(manifest, schedule);
   const measured = new Map<OnnxModel, GraphMemory>();
   const alive = new Map<string, number>();
   const deaths = lastUses(entries);
@@ -59,9 +57,8 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
     measured.set(use.model, own);
     const peakBytes = [...alive.values()].reduce((sum, bytes) => sum + bytes, spares + own.peakBytes);
     if (peakBytes > peak.peakBytes) peak = { peakBytes, peakGraph: entry.file, peakNode: own.peakNode };
-    for (const { name, shape, meaning, updates } of entry.outputs) {
-      const passes = updates === undefined && meaning !== 'loss' && meaning !== 'gradient';
-      if (passes) alive.set(name, bufferBytes(shape as number[]));
+    for (const { name, shape, meaning } of entry.outputs) {
+      if (isPassing(meaning)) alive.set(name, bufferBytes(shape as number[]));
     }
     for (const name of deaths[i]!) alive.delete(name);
   });

@@ -13,6 +13,7 @@ import {
   type Manifest,
   type OutputPort,
   type SharedGraphs,
+  stepGraphs,
   unshared,
 } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
@@ -69,9 +70,7 @@ export class StepEngine implements TrainEngine {
     { schedule, profileFolder }: StepEngineOptions,
   ): Promise<StepEngine> {
     const { manifest, uses } = 'uses' in graphs ? graphs : unshared(graphs);
-    const chosen = manifest.graphs.filter(({ phase }) =>
-      schedule === 'fused' ? phase === 'step' : phase !== 'step' && phase !== 'eval',
-    );
+    const chosen = stepGraphs(manifest, schedule);
     const evaluation = manifest.graphs.find(({ phase }) => phase === 'eval');
     if (chosen.length === 0 || !evaluation) {
       throw new UsageError('ENGINE_NO_GRAPHS', `the graphs given do not serve the schedule '${schedule}'`);
