@@ -18,17 +18,17 @@ import {
   portable,
   readRecipe,
 } from '../dist/node.js';
-import { Random } from '../dist/random.js';
+import { syntheticBatch } from '../dist/data/synthetic.js';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { batch: { type: 'string', default: '32' }, threads: { type: 'string', default: '1,2' } },
 });
-const recipe = await readRecipe(positionals[0] ?? 'graphs/resnet32-cifar10-hpff-k16.json');
-const count = Number(options.batch);
+const read = await readRecipe(positionals[0] ?? 'graphs/resnet32-cifar10-hpff-k16.json');
+const recipe = { ...read, data: { ...read.data, batch: Number(options.batch) } };
 const threadCounts = options.threads.split(',').map(Number);
 const weights = initialWeights(recipe);
-const batch = randomBatch();
+const batch = syntheticBatch(recipe);
 
 const ways = ['portable', 'blocked'].flatMap((lowering) =>
   ['fused', 'sync'].map((schedule) => ({ lowering, schedule })),
@@ -36,7 +36,7 @@ const ways = ['portable', 'blocked'].flatMap((lowering) =>
 let reference;
 for (const { lowering, schedule } of ways) {
   const runs = [];
-  for (const threads of threadCounts) runs.push(await gradientsOf({ lowering, schedule, threads, batch: count }));
+  for (const threads of threadCounts) runs.push(await gradientsOf({ lowering, schedule, threads }));
   reference ??= runs[0];
   const [name, worst] = worstDifference(reference, runs[0]);
   const bits = runs.every((run) => sameBits(run, runs[0])) ? 'the same bits' : 'DIFFERENT BITS';
@@ -45,20 +45,6 @@ for (const { lowering, schedule } of ways) {
   );
 }
 await reportTies();
-
-function randomBatch() {
-  const random = new Random(1, 'compare');
-  const shape = [count, ...recipe.network.image];
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  return {
-    image: { dtype: 'float32', shape, data: Float32Array.from({ length: size }, () => random.normal()) },
-    label: {
-      dtype: 'int64',
-      shape: [count],
-      data: BigInt64Array.from({ length: count }, (_, i) => BigInt(i % recipe.network.classes)),
-    },
-  };
-}
 
 async function gradientsOf(way) {
   const { engine, dispose } = await openEngine(recipe, { ...way, gradients: true });
@@ -113,7 +99,7 @@ async function reportTies() {
 
 /** The part of the step that makes all ReLUs. */
 function reluSlice() {
-  const { graph } = buildStep(recipe, count);
+  const { graph } = buildStep(recipe, recipe.data.batch);
   const relus = graph.nodes.filter(({ op }) => op === 'Relu');
   const outputs = relus.map(({ section, scope, id, outputs: [value] }) => ({
     name: `${section}/${scope}#${id}`,

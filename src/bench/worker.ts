@@ -5,11 +5,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch } from '../data/dataset.js';
+import { syntheticBatch } from '../data/synthetic.js';
 import { HpffError } from '../errors.js';
-import { elementCount, float32 } from '../files/tensor.js';
+import { elementCount } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
 import { collectGarbage, type EngineOptions, type OpenEngine, openEngine } from '../pipeline/index.js';
-import { Random } from '../random.js';
 import type { Recipe } from '../recipe/index.js';
 import { stepCosts } from './costs.js';
 import type { Answer, Command, Subject } from './messages.js';
@@ -77,23 +77,6 @@ class Worker {
 /** JavaScript's copy of the weights is garbage when this returns. */
 function loadInitialWeights({ engine }: OpenEngine, recipe: Recipe): void {
   engine.load(initialWeights(recipe));
-}
-
-/** Normal noise for images, classes in turn. */
-function syntheticBatch({ network, data }: Recipe): Batch {
-  const shape = [data.batch, ...network.image];
-  const random = new Random(0, 'bench');
-  return {
-    image: float32(
-      shape,
-      Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
-    ),
-    label: {
-      dtype: 'int64',
-      shape: [data.batch],
-      data: BigInt64Array.from({ length: data.batch }, (_, i) => BigInt(i % network.classes)),
-    },
-  };
 }
 
 /** A field of /proc/self/status in bytes; elsewhere than on Linux the resident memory now. */

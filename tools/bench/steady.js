@@ -6,6 +6,7 @@
  */
 import { parseArgs } from 'node:util';
 import { initialWeights, openEngine, readRecipe } from '../../dist/node.js';
+import { syntheticBatch } from '../../dist/data/synthetic.js';
 import { Random } from '../../dist/random.js';
 
 const { values: options, positionals } = parseArgs({
@@ -17,21 +18,20 @@ const { values: options, positionals } = parseArgs({
     threads: { type: 'string' },
   },
 });
-const recipe = await readRecipe(positionals[0] ?? 'graphs/resnet32-cifar10-hpff-k16.json');
-const count = Number(options.batch);
+const read = await readRecipe(positionals[0] ?? 'graphs/resnet32-cifar10-hpff-k16.json');
+const recipe = { ...read, data: { ...read.data, batch: Number(options.batch) } };
 const tenth = Math.max(1, Math.floor(Number(options.steps) / 10));
 const random = new Random(0, 'steady');
 const { engine, dispose } = await openEngine(recipe, {
   schedule: options.schedule,
-  batch: count,
   ...(options.threads === undefined ? {} : { threads: Number(options.threads) }),
 });
 engine.load(initialWeights(recipe));
-console.log(`${recipe.name}: ${options.schedule}, batch ${count}`);
+console.log(`${recipe.name}: ${options.schedule}, batch ${options.batch}`);
 for (let done = 0, step = 1; done < 10; done++) {
   const seconds = [];
   for (let i = 0; i < tenth; i++, step++) {
-    const batch = randomBatch();
+    const batch = syntheticBatch(recipe, random);
     const started = performance.now();
     await engine.step(batch, 0.01, step);
     seconds.push((performance.now() - started) / 1000);
@@ -41,16 +41,3 @@ for (let done = 0, step = 1; done < 10; done++) {
   console.log(`steps ${step - tenth} … ${step - 1}: median ${median.toFixed(3)} s, resident ${memory.toFixed(0)} MiB`);
 }
 dispose();
-
-function randomBatch() {
-  const shape = [count, ...recipe.network.image];
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  return {
-    image: { dtype: 'float32', shape, data: Float32Array.from({ length: size }, () => random.normal()) },
-    label: {
-      dtype: 'int64',
-      shape: [count],
-      data: BigInt64Array.from({ length: count }, () => BigInt(random.int(recipe.network.classes))),
-    },
-  };
-}
