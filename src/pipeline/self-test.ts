@@ -13,7 +13,6 @@ import {
   Graph,
   mul,
   reduceMean,
-  resizeBilinear,
   slice,
   softmaxCrossEntropy,
   staticDim,
@@ -86,7 +85,7 @@ export function selfTestGraph(): { test: GraphSlice; parameters: readonly Parame
     softmaxCrossEntropy(dense(at('fourth'), 'fc', flatten(averagePool(halved, [2, 2])), classes), label),
     // Without a batch norm, to which a scale makes no difference.
     meanSquare(conv2d(at('fifth'), 'conv', rejoined(whole), { out: 12, kernel: 3, padding: 1, bias: true })),
-    meanSquare(resizeBilinear(sub(halved, mul(halved, halved)), [side, side])),
+    meanSquare(sub(halved, mul(halved, halved))),
   ];
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   const names = [...store.specs.keys()].filter((name) => read.has(graph.inputs.get(name)!));

@@ -1,9 +1,7 @@
-/** Pooling, resizing, cutting and joining of blocked maps. */
-import type { Node, Value } from '../../graph/index.js';
-import { interpolationMatrix, transposedMatrix } from '../../graph/interpolation.js';
-import { mapShape, type MapShape } from './layout.js';
+/** Pooling, cutting and joining of blocked maps. */
+import type { Value } from '../../graph/index.js';
+import { mapShape } from './layout.js';
 import type { BlockedRules } from './rules.js';
-import type { BlockedWriter } from './writer.js';
 
 /** Axes of height and width; batch and channels are left to the portable lowering. */
 const isSpatial = (axis: number): boolean => axis === 2 || axis === 3;
@@ -103,47 +101,4 @@ export const mapRules: BlockedRules = {
     writer.setBlocked(node.outputs[0]!, waiting);
     return true;
   },
-  ResizeBilinear: (writer, node) => {
-    const shape = mapShape(node.inputs[0]!);
-    if (!shape) return false;
-    const [height, width] = node.attributes.size;
-    return separable(writer, node, shape, [
-      interpolationMatrix(shape.height, height),
-      interpolationMatrix(shape.width, width),
-    ]);
-  },
-  ResizeBilinearGrad: (writer, node) => {
-    const shape = mapShape(node.inputs[0]!);
-    if (!shape) return false;
-    const [height, width] = node.attributes.inputSize;
-    return separable(writer, node, shape, [
-      transposedMatrix(interpolationMatrix(height, shape.height), shape.height, height),
-      transposedMatrix(interpolationMatrix(width, shape.width), shape.width, width),
-    ]);
-  },
 };
-
-/** rows·X·columnsᵀ for every image and channel; the channels of a block ride along. */
-function separable(
-  writer: BlockedWriter,
-  node: Node,
-  shape: MapShape,
-  [rows, columns]: readonly [Float32Array, Float32Array],
-): boolean {
-  const [x] = node.inputs as [Value];
-  const output = mapShape(node.outputs[0]!)!;
-  if (!writer.isBlocked(x) || typeof shape.batch !== 'number') return false;
-  const { blocked, emit } = writer;
-  const b = blocked.block;
-  const maps = shape.batch * (blocked.padded(shape.channels) / b);
-  const tall = emit.op('MatMul', [
-    emit.floats(rows, [output.height, shape.height]),
-    blocked.reshape(writer.asBlocked(x), [maps, shape.height, shape.width * b]),
-  ]);
-  const resized = emit.op('MatMul', [
-    emit.floats(columns, [output.width, shape.width]),
-    blocked.reshape(tall, [maps * output.height, shape.width, b]),
-  ]);
-  writer.setBlocked(node.outputs[0]!, blocked.gather(resized, output));
-  return true;
-}
