@@ -41,12 +41,12 @@ describe.each([
     const names = (tensors: NamedTensors): string[] => [...tensors.keys()].filter((name) => !name.startsWith('loss/'));
     expect(names(found).sort()).toEqual(names(expected).sort());
     for (const [name, error] of errors('grad/', found)) expect(error, name).toBeLessThan(1e-4);
-    // Whether one ReLU of the second step, its input within rounding of zero, passes its gradient moves the stem by 1.7e-3.
-    for (const [name, error] of errors('param/', found)) expect(error, name).toBeLessThan(3e-3);
+    // A ReLU whose input lies within rounding of zero, of which this batch has some, moves the stem by more than that once it turns over.
+    for (const [name, error] of errors('param/', found)) expect(error, name).toBeLessThan(1e-3);
     expect(median([...errors('param/', found).values()])).toBeLessThan(1e-4);
     const final = found.get('loss/3/final/classifier')!.data as Float32Array;
     expect(final[0]).toBeCloseTo(2.8171559910093027, 5);
     expect(final[1]).toBeCloseTo(2.03028825568302, 5);
-    expect(final[2]).toBeCloseTo(1.6809920562564966, 2);
+    expect(final[2]).toBeCloseTo(1.6809920562564966, 3);
   });
 });
