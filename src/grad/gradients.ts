@@ -6,7 +6,7 @@
  * asking a module's parameters never enters the module below.
  */
 import { UsageError } from '../errors.js';
-import { add, expand, type Graph, type Node, type OpName, sameShape, type Value } from '../graph/index.js';
+import { add, type Graph, type Node, type OpName, sameShape, type Value, zerosLike } from '../graph/index.js';
 import { type GradientRule, placeOf } from './rule.js';
 import { gradientRules } from './rules/index.js';
 
@@ -52,7 +52,7 @@ export function gradients(
   }
   return inputs.map((input) => {
     const cotangent = cotangents.get(input);
-    if (!cotangent && unused === 'zeros') return expand(graph.scalar(0), input.shape);
+    if (!cotangent && unused === 'zeros') return zerosLike(input);
     if (!cotangent) throw new UsageError('GRADIENT_UNREACHED', `no seed depends on ${input.toString()}`);
     return cotangent;
   });

@@ -13,7 +13,7 @@
  */
 import { InputError } from '../errors.js';
 import { gradients } from '../grad/index.js';
-import { add, addAll, after, concat, expand, mul, staticDim, type Value } from '../graph/index.js';
+import { add, addAll, after, concat, mul, staticDim, type Value, zerosLike } from '../graph/index.js';
 import type { LayerContext } from '../nn/index.js';
 import type { LocalConfig } from '../recipe/types.js';
 import { cropPatch, type Head, type Patch } from './heads/head.js';
@@ -108,7 +108,7 @@ function observed(run: PatchRun, fuse: 'sum' | 'mean'): HeadResult {
   for (const index of run.patches.keys()) {
     const { output, context } = run.forward(index, outputs.slice(-1));
     outputs.push(output);
-    for (const name of parametersIn(context)) zeros.set(name, expand(graph.scalar(0), graph.inputs.get(name)!.shape));
+    for (const name of parametersIn(context)) zeros.set(name, zerosLike(graph.inputs.get(name)!));
   }
   const loss = fuse === 'sum' ? addAll(outputs.map((output, i) => run.loss(i, output))) : run.meanLoss(outputs).loss;
   return { loss, cotangent: null, gradients: zeros };

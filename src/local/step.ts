@@ -9,7 +9,7 @@
  * The last module's head is the network's own classifier, supervised at weight w_ind + w_cas; its relay has the w_cas part.
  */
 import { gradients, type Seed } from '../grad/index.js';
-import { add, addAll, expand, Graph, mul, reshape, softmaxCrossEntropy, type Value } from '../graph/index.js';
+import { add, addAll, Graph, mul, reshape, softmaxCrossEntropy, type Value, zerosLike } from '../graph/index.js';
 import { createTrunk, type Part } from '../networks/index.js';
 import {
   createOptimizer,
@@ -261,7 +261,7 @@ class StepBuilder {
     const found =
       cotangents.length > 0
         ? gradients(cotangents, relays ? [module.input, ...parameters] : parameters)
-        : parameters.map(({ shape }) => expand(this.graph.scalar(0), shape));
+        : parameters.map(zerosLike);
     if (relays) this.sendRelay(index, found.shift()!);
     const rescale = relays ? (this.independent + this.cascade) / this.cascade : 1;
     this.apply(

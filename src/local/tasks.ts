@@ -41,8 +41,7 @@ export function stepTasks({ modules, relays, silent }: StepShape): Task[] {
     push('forward');
     // With relays the first module is supervised by its neighbour alone.
     if (module > 0 || !relays || last === 0) push('heads');
-    if (!relays || last === 0) push('update');
-    else if (module === last) push('update');
+    if (!relays || module === last) push('update');
     else if (module > 0 && !silent.has(module)) push('relay');
     if (relays && module > 0) push('update', module - 1);
   }

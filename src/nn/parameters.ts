@@ -43,6 +43,7 @@ export class ParameterStore {
     }
     return this.graph.inputs.get(spec.name)!;
   }
+
   /** What has been declared below a place in the tree of layers, e.g. `layer1.0`, in the order of declaration. */
   below(place: string): readonly ParameterSpec[] {
     return this.byPlace.get(place) ?? [];

@@ -115,6 +115,8 @@ export const transpose = (x: Value, perm: readonly number[]): Value => x.graph.a
 export const slice = (x: Value, attributes: LayoutOps['Slice']): Value => x.graph.apply('Slice', [x], attributes)[0]!;
 export const pad = (x: Value, attributes: LayoutOps['Pad']): Value => x.graph.apply('Pad', [x], attributes)[0]!;
 export const expand = (x: Value, shape: Shape): Value => x.graph.apply('Expand', [x], { shape })[0]!;
+/** Zeros of a value's shape. */
+export const zerosLike = (x: Value): Value => expand(x.graph.scalar(0), x.shape);
 export const oneHot = (labels: Value, classes: number): Value =>
   labels.graph.apply('OneHot', [labels], { classes })[0]!;
 
