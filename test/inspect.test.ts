@@ -69,8 +69,10 @@ describe('the memory of a step', () => {
   test('is a line of the text', async () => {
     const { stdout } = await hpff('inspect', recipe, '--lowering', 'portable');
     const mebibytes = (schedule: 'fused' | 'sync'): string => (bytes(schedule, portable) / 2 ** 20).toPrecision(3);
+    const { headBytes } = predictStepMemory(tinyRecipe(), { schedule: 'sync', lowering: portable, batch: 300 });
+    const heads = `the heads of a module: ${(headBytes / 2 ** 10).toPrecision(3)} KiB`;
     expect(stdout.split('\n')).toContain(
-      `Peak memory of a step beyond the weights, predicted: ${mebibytes('sync')} MiB (sync, portable), ${mebibytes('fused')} MiB (fused, portable).`,
+      `Peak memory of a step beyond the weights, predicted: ${mebibytes('sync')} MiB (sync, portable; ${heads}), ${mebibytes('fused')} MiB (fused, portable).`,
     );
   });
 

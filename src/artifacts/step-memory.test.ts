@@ -158,4 +158,17 @@ describe.each([
     expect(found.peakBytes).toBe(bytes(recipe, 'sync'));
     expect(found.peakGraph).toMatch(/^modules\/\d\d\/(forward|heads|relay|update)\.onnx$/);
   });
+
+  test('heads that run on patches, one after another, take less than heads on the whole map', () => {
+    const heads = (patches: object | null): number => {
+      const recipe = recipeOf({ rule: 'infopro', hierarchy: { independent: 0.1, cascade: 0.9 }, patches }, 12);
+      const graphs = buildSharedGraphs(recipe, { lowering, schedules: ['sync', 'fused'] });
+      expect(stepMemory(graphs, 'fused', block).headBytes).toBe(0);
+      return stepMemory(graphs, 'sync', block).headBytes;
+    };
+    const whole = heads(null);
+    const patched = heads({ grid: 2, on: ['decoder', 'classifier'], weights: 'shared', fuse: 'mean' });
+    expect(patched / whole).toBeGreaterThan(0.25);
+    expect(patched / whole).toBeLessThan(0.9);
+  });
 });

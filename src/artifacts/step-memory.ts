@@ -18,6 +18,8 @@ export interface StepMemory {
   readonly peakGraph: string;
   /** Name of the node in it; graphs that share a model name their nodes after the first of them. */
   readonly peakNode: string;
+  /** The most that the heads of one module make alive at once, in a graph of their own; 0 where no graph is theirs alone. */
+  readonly headBytes: number;
 }
 
 export interface StepMemoryOptions {
@@ -47,7 +49,8 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
   const alive = new Map<string, number>();
   const deaths = lastUses(entries);
   const spares = spareBytes(entries);
-  let peak: StepMemory = { peakBytes: 0, peakGraph: '', peakNode: '' };
+  let peak = { peakBytes: 0, peakGraph: '', peakNode: '' };
+  let headBytes = 0;
   for (const { name, shape, meaning } of entries.flatMap(({ inputs }) => inputs)) {
     if (meaning === 'image' || meaning === 'label') alive.set(name, bufferBytes(shape as number[]));
   }
@@ -55,6 +58,7 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
     const use = uses.get(entry.file)!;
     const own = measured.get(use.model) ?? memoryOf(entry, use, block);
     measured.set(use.model, own);
+    if (entry.phase === 'heads') headBytes = Math.max(headBytes, own.peakBytes);
     const peakBytes = [...alive.values()].reduce((sum, bytes) => sum + bytes, spares + own.peakBytes);
     if (peakBytes > peak.peakBytes) peak = { peakBytes, peakGraph: entry.file, peakNode: own.peakNode };
     for (const { name, shape, meaning } of entry.outputs) {
@@ -62,7 +66,7 @@ export function stepMemory({ manifest, uses }: SharedGraphs, schedule: 'fused' |
     }
     for (const name of deaths[i]!) alive.delete(name);
   });
-  return peak;
+  return { ...peak, headBytes };
 }
 
 function memoryOf({ inputs, outputs }: GraphEntry, { model, names }: ModelUse, block: number): GraphMemory {

@@ -26,6 +26,8 @@ interface MemoryEntry {
   readonly block: number | null;
   /** Beyond parameters, running statistics and optimizer state. */
   readonly predictedBytes: number;
+  /** Of the heads of one module alone, at most; 0 where the schedule has no graphs of heads. */
+  readonly headBytes: number;
   /** Where it is taken: file of a graph, and name of a node. */
   readonly peakGraph: string;
   readonly peakNode: string;
@@ -75,15 +77,16 @@ const legend =
 const loweringOf = (name: string): Lowering => (name === 'portable' ? portable : blocked(8));
 
 function predicted(recipe: Recipe, batch: number, schedule: ScheduleName, lowering: Lowering): MemoryEntry {
-  const { peakBytes, peakGraph, peakNode } = predictStepMemory(recipe, { schedule, lowering, batch });
+  const { peakBytes, ...rest } = predictStepMemory(recipe, { schedule, lowering, batch });
   const { name, block = null } = lowering;
-  return { schedule, lowering: name, block, predictedBytes: peakBytes, peakGraph, peakNode };
+  return { schedule, lowering: name, block, predictedBytes: peakBytes, ...rest };
 }
 
 function memoryLine(memory: readonly MemoryEntry[]): string {
-  const entries = memory.map(({ schedule, lowering, block, predictedBytes }) => {
+  const entries = memory.map(({ schedule, lowering, block, predictedBytes, headBytes }) => {
     const detail = block === null ? lowering : `${lowering} by ${block} channels`;
-    return `${bytesText(predictedBytes)} (${schedule}, ${detail})`;
+    const heads = headBytes === 0 ? '' : `; the heads of a module: ${bytesText(headBytes)}`;
+    return `${bytesText(predictedBytes)} (${schedule}, ${detail}${heads})`;
   });
   return `Peak memory of a step beyond the weights, predicted: ${entries.join(', ')}.`;
 }
