@@ -6,6 +6,7 @@ import type { AddCommand } from './command.js';
 import { addBench } from './commands/bench.js';
 import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
+import { addDevices } from './commands/devices.js';
 import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
 import { addHelp } from './commands/help.js';
@@ -28,6 +29,7 @@ const COMMANDS: readonly AddCommand[] = [
   addEval,
   addExport,
   addStep,
+  addDevices,
   addSchema,
   addHelp,
 ];

@@ -7,6 +7,8 @@ import { NativeTensor } from './tensor.js';
 export interface Signature {
   /** The session's name. */
   readonly session: string;
+  /** Name of the device that it runs on. */
+  readonly device: string;
   readonly inputs: ReadonlySet<string>;
   readonly outputs: ReadonlySet<string>;
 }
@@ -36,11 +38,11 @@ export function bindRun(
 }
 
 function bindFeeds(signature: Signature, feeds: ReadonlyMap<string, DeviceTensor>): NativeTensor[] {
-  const { session, inputs } = signature;
+  const { session, device, inputs } = signature;
   for (const name of feeds.keys()) if (!inputs.has(name)) throw unknownName(session, 'feed', name, inputs);
   return Array.from(inputs, (name) => {
     const tensor = feeds.get(name);
-    if (tensor !== undefined) return nativeTensor(session, 'feed', name, tensor);
+    if (tensor !== undefined) return nativeTensor(session, device, 'feed', name, tensor);
     throw new UsageError(
       'FEED_MISSING',
       `session '${session}': input '${name}' is not fed; needed: ${list(inputs)}; fed: ${list(feeds.keys())}`,
@@ -49,7 +51,7 @@ function bindFeeds(signature: Signature, feeds: ReadonlyMap<string, DeviceTensor
 }
 
 function bindTargets(
-  { session, inputs, outputs }: Signature,
+  { session, device, inputs, outputs }: Signature,
   into: ReadonlyMap<string, DeviceTensor>,
   wanted: readonly string[],
 ): (NativeTensor | undefined)[] {
@@ -75,13 +77,19 @@ function bindTargets(
   }
   return wanted.map((name) => {
     const tensor = into.get(name);
-    return tensor && nativeTensor(session, 'output', name, tensor);
+    return tensor && nativeTensor(session, device, 'output', name, tensor);
   });
 }
 
-function nativeTensor(session: string, role: string, name: string, tensor: DeviceTensor): NativeTensor {
+function nativeTensor(session: string, device: string, role: string, name: string, tensor: DeviceTensor): NativeTensor {
   if (!(tensor instanceof NativeTensor)) {
     throw new UsageError('TENSOR_FOREIGN', `session '${session}': ${role} '${name}' is no tensor of a native runtime`);
+  }
+  if (tensor.device !== device) {
+    throw new UsageError(
+      'TENSOR_FOREIGN',
+      `session '${session}' on ${device}: ${role} '${name}' lies on ${tensor.device}; copy it with read and upload`,
+    );
   }
   if (tensor.disposed) {
     throw new UsageError('RUNTIME_DISPOSED', `session '${session}': ${role} '${name}' was used after it was disposed`);

@@ -10,6 +10,7 @@
  */
 import { UsageError } from '../../errors.js';
 import { check, cStrings, obtain } from './calls.js';
+import { cpuMemory } from './cpu-memory.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import type { OrtLibrary } from './library.js';
 
@@ -97,13 +98,4 @@ function registerArena(api: OrtFunctions, environment: Pointer): void {
   } finally {
     api.ReleaseArenaCfg(configuration);
   }
-}
-
-const ARENA_ALLOCATOR = 1;
-const DEFAULT_MEMORY = 0;
-let cpu: Pointer | undefined;
-
-/** Describes the CPU's memory; one description serves the process. */
-function cpuMemory(api: OrtFunctions): Pointer {
-  return (cpu ??= obtain(api, (out) => api.CreateCpuMemoryInfo(ARENA_ALLOCATOR, DEFAULT_MEMORY, out)));
 }

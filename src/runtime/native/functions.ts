@@ -7,7 +7,7 @@ export const ORT_VERSION = '1.30';
 export type Pointer = bigint;
 
 /** C types of arguments. `bytes` is memory of ours that the call reads or fills; JavaScript passes a typed array. `path` is wide on Windows. */
-type CType = 'handle' | 'bytes' | 'string' | 'path' | 'size' | 'int';
+type CType = 'handle' | 'bytes' | 'string' | 'path' | 'size' | 'int' | 'bool';
 
 interface JsTypes {
   handle: Pointer | null;
@@ -16,6 +16,7 @@ interface JsTypes {
   path: string;
   size: number | bigint;
   int: number;
+  bool: boolean;
 }
 
 /** `status` is an `OrtStatus *`, null for success; `text` is a string that ORT owns. */
@@ -70,6 +71,11 @@ export const FUNCTIONS = {
   CreateCpuMemoryInfo: fn(69, 0, 'status', ['int', 'int', 'bytes']),
   GetAllocatorWithDefaultOptions: fn(78, 0, 'status', ['bytes']),
   AllocatorFree: fn(76, 0, 'status', ['handle', 'handle']),
+  // (session, out info of each input, count)
+  SessionGetMemoryInfoForInputs: fn(380, 23, 'status', ['handle', 'bytes', 'size']),
+  // (session, memory info, out allocator)
+  CreateAllocator: fn(131, 0, 'status', ['handle', 'handle', 'bytes']),
+  ReleaseAllocator: fn(132, 0, 'void', ['handle']),
 
   CreateSessionOptions: fn(10, 0, 'status', ['bytes']),
   EnableMemPattern: fn(16, 0, 'status', ['handle']),
@@ -82,6 +88,14 @@ export const FUNCTIONS = {
   AddSessionConfigEntry: fn(130, 0, 'status', ['handle', 'string', 'string']),
   // (options, prefix of the file)
   EnableProfiling: fn(14, 0, 'status', ['handle', 'path']),
+  SetDeterministicCompute: fn(273, 0, 'status', ['handle', 'bool']),
+  // (options, name of the provider, names of its options, their values, count)
+  SessionOptionsAppendExecutionProvider: fn(216, 0, 'status', ['handle', 'string', 'handle', 'handle', 'size']),
+  CreateCUDAProviderOptions: fn(205, 0, 'status', ['bytes']),
+  // (CUDA options, names, values, count)
+  UpdateCUDAProviderOptions: fn(206, 0, 'status', ['handle', 'bytes', 'bytes', 'size']),
+  SessionOptionsAppendExecutionProvider_CUDA_V2: fn(204, 0, 'status', ['handle', 'handle']),
+  ReleaseCUDAProviderOptions: fn(208, 0, 'void', ['handle']),
   ReleaseSessionOptions: fn(100, 0, 'void', ['handle']),
 
   // (env, model, byte count, options, out session)
@@ -93,6 +107,17 @@ export const FUNCTIONS = {
   SessionGetOutputName: fn(37, 0, 'status', ['handle', 'size', 'handle', 'bytes']),
   // (session, run options, input names, inputs, input count, output names, output count, outputs)
   Run: fn(9, 0, 'status', ['handle', 'handle', 'bytes', 'bytes', 'size', 'bytes', 'size', 'bytes']),
+  CreateIoBinding: fn(134, 0, 'status', ['handle', 'bytes']),
+  // (binding, name, value)
+  BindInput: fn(136, 0, 'status', ['handle', 'string', 'handle']),
+  BindOutput: fn(137, 0, 'status', ['handle', 'string', 'handle']),
+  // (binding, name, memory info)
+  BindOutputToDevice: fn(138, 0, 'status', ['handle', 'string', 'handle']),
+  // (session, run options, binding)
+  RunWithBinding: fn(133, 0, 'status', ['handle', 'handle', 'handle']),
+  // (binding, allocator, out array of values, to free; out count)
+  GetBoundOutputValues: fn(140, 0, 'status', ['handle', 'handle', 'bytes', 'bytes']),
+  ReleaseIoBinding: fn(135, 0, 'void', ['handle']),
   // (session, allocator, out name of the file, to free)
   SessionEndProfiling: fn(110, 0, 'status', ['handle', 'handle', 'bytes']),
   CreateRunOptions: fn(39, 0, 'status', ['bytes']),
@@ -101,6 +126,8 @@ export const FUNCTIONS = {
 
   // (allocator, dimensions, rank, element type, out value)
   CreateTensorAsOrtValue: fn(48, 0, 'status', ['handle', 'bytes', 'size', 'int', 'bytes']),
+  // (memory info, data, byte count, dimensions, rank, element type, out value)
+  CreateTensorWithDataAsOrtValue: fn(49, 0, 'status', ['handle', 'bytes', 'size', 'bytes', 'size', 'int', 'bytes']),
   IsTensor: fn(50, 0, 'status', ['handle', 'bytes']),
   GetTensorMutableData: fn(51, 0, 'status', ['handle', 'bytes']),
   // (value, out element type, out address of the dimensions, out rank)

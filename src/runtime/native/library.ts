@@ -163,6 +163,7 @@ const KOFFI_TYPES = {
   path: process.platform === 'win32' ? 'str16' : 'str',
   size: 'size_t',
   int: 'int',
+  bool: 'bool',
   status: 'void *',
   text: 'str',
   void: 'void',

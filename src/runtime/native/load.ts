@@ -1,8 +1,9 @@
 /** Loading a model into a session. */
-import { InputError, UsageError } from '../../errors.js';
+import { InputError, RunError, UsageError } from '../../errors.js';
 import type { SessionOptions } from '../runtime.js';
 import { check, inBackground, obtain, OrtFailure } from './calls.js';
-import type { OrtFunctions, Pointer } from './functions.js';
+import type { OpenDevice } from './devices/index.js';
+import type { Pointer } from './functions.js';
 import { profilePrefix } from './profile.js';
 import { background } from './queue.js';
 import { NativeSession } from './session.js';
@@ -28,15 +29,19 @@ export async function loadSession(
   options: SessionOptions,
 ): Promise<NativeSession> {
   const { api } = owner;
-  const native = nativeOptions(api, settings, options);
+  const native = nativeOptions(owner, settings, options);
   const out = new BigUint64Array(1);
   owner.opened();
   try {
-    await background.add(() =>
-      inBackground(api, [model, out], (done) =>
-        api.CreateSessionFromArray.async(settings.environment, model, model.byteLength, native, out, done),
-      ),
-    );
+    if (owner.device?.oneThread) {
+      check(api, api.CreateSessionFromArray(settings.environment, model, model.byteLength, native, out));
+    } else {
+      await background.add(() =>
+        inBackground(api, [model, out], (done) =>
+          api.CreateSessionFromArray.async(settings.environment, model, model.byteLength, native, out, done),
+        ),
+      );
+    }
     return new NativeSession(owner, out[0] as Pointer, options.name, options.profileFolder !== undefined);
   } catch (cause) {
     owner.closed();
@@ -49,7 +54,7 @@ export async function loadSession(
 /** GraphOptimizationLevel */
 const OPTIMIZATION = { disabled: 0, basic: 1, extended: 2, all: 99 } as const;
 
-function nativeOptions(api: OrtFunctions, settings: SessionSettings, options: SessionOptions): Pointer {
+function nativeOptions({ api, device }: SessionOwner, settings: SessionSettings, options: SessionOptions): Pointer {
   const { name, optimization = 'disabled', profileFolder } = options;
   if (!Object.hasOwn(OPTIMIZATION, optimization)) {
     const allowed = Object.keys(OPTIMIZATION).join(', ');
@@ -67,7 +72,17 @@ function nativeOptions(api: OrtFunctions, settings: SessionSettings, options: Se
     check(api, api.SetIntraOpNumThreads(native, settings.ownThreads));
     check(api, api.SetInterOpNumThreads(native, 1));
   }
+  prepareFor(device, native, name);
   return native;
+}
+
+function prepareFor(device: OpenDevice | undefined, native: Pointer, name: string): void {
+  try {
+    device?.prepare(native);
+  } catch (cause) {
+    if (!(cause instanceof OrtFailure)) throw cause;
+    throw new RunError('DEVICE_FAILED', `session '${name}': the device takes no session: ${cause.message}`, { cause });
+  }
 }
 
 function refusal(name: string, cause: OrtFailure): InputError | UsageError {

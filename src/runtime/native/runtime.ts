@@ -1,13 +1,15 @@
-/** The native runtime: ONNX Runtime's C API on this machine's CPU. */
+/** The native runtime: ONNX Runtime's C API on a device of this machine. */
 import { availableParallelism } from 'node:os';
-import koffi from 'koffi';
 import { UsageError } from '../../errors.js';
 import type { DType, HostTensor } from '../../files/tensor.js';
+import { parseDevice } from '../device.js';
 import type { DeviceTensor, Runtime, RuntimeOptions, Session, SessionOptions } from '../runtime.js';
-import { check, obtain, readString } from './calls.js';
+import { obtain } from './calls.js';
+import { hostMemory } from './cpu-memory.js';
+import { providersOf } from './devices/build.js';
+import { openDevice, type OpenDevice } from './devices/index.js';
 import { leaseEnvironment } from './environment.js';
 import type { EnvironmentLease } from './environment.js';
-import type { Pointer } from './functions.js';
 import { loadLibrary } from './library.js';
 import { trimHeap } from './malloc.js';
 import type { OrtLibrary } from './library.js';
@@ -17,6 +19,13 @@ import type { SessionOwner } from './session.js';
 import { allocateTensor, checkHostTensor } from './tensor.js';
 
 export interface NativeRuntimeOptions extends RuntimeOptions {
+  /** Where sessions run and tensors lie: `cpu`, `cuda:N` or `webgpu`. Default `cpu`. */
+  readonly device?: string;
+  /**
+   * On CUDA, each session records the kernels of its first run and launches them all at once in later runs. Only for sessions whose every node has a CUDA
+   * kernel, and whose feeds and outputs are the same tensors in every run (all outputs `into`): others are refused. Default false.
+   */
+  readonly cudaGraph?: boolean;
   /** Whether idle threads of the pool wait by spinning. Default false: they sleep, and leave the cores to other work. */
   readonly spinning?: boolean;
   /** Whether sessions plan their memory ahead in one block. Default false: the block is held beside the arena. */
@@ -26,17 +35,31 @@ export interface NativeRuntimeOptions extends RuntimeOptions {
 }
 
 /**
- * A runtime on this machine's CPU.
- * @throws InputError if ONNX Runtime's library is missing, broken or of another version; UsageError for impossible options
+ * A runtime on a device of this machine.
+ * @throws InputError if ONNX Runtime's library is missing, broken or of another version, or if the device cannot be used, saying what is missing;
+ * UsageError for impossible options
  */
 export async function createNativeRuntime(options: NativeRuntimeOptions = {}): Promise<NativeRuntime> {
   const threads = options.threads ?? availableParallelism();
   if (!Number.isSafeInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new UsageError('RUNTIME_THREADS', `runtime: threads is ${threads}; allowed: 1 to ${MAX_THREADS}`);
   }
+  const device = parseDevice(options.device ?? 'cpu', 'runtime: device');
   const library = loadLibrary(options.libraryPath);
-  const { spinning = false, memoryPattern = false } = options;
-  return new NativeRuntime(library, { threads, spinning, memoryPattern });
+  const { spinning = false, memoryPattern = false, cudaGraph = false } = options;
+  if (cudaGraph && device.kind !== 'cuda') {
+    throw new UsageError('RUNTIME_CUDA_GRAPH', `runtime: cudaGraph with device ${device.name}; allowed: with cuda:N`);
+  }
+  const settings = { threads, spinning, memoryPattern, cudaGraph };
+  const environment = leaseEnvironment(library, settings);
+  try {
+    const opened =
+      device.kind === 'cpu' ? undefined : await openDevice(library, environment.pointer, device, cudaGraph);
+    return new NativeRuntime(library, settings, environment, device.name, opened);
+  } catch (error) {
+    environment.release();
+    throw error;
+  }
 }
 
 /** A bound against slips: ONNX Runtime would try to start them all. */
@@ -47,23 +70,16 @@ const MAX_THREADS = 1024;
  * @throws InputError if the library is missing, broken or of another version
  */
 export function availableProviders(libraryPath?: string): string[] {
-  const { api } = loadLibrary(libraryPath);
-  const count = new Int32Array(1);
-  const strings = obtain(api, (out) => api.GetAvailableProviders(out, count));
-  const length = count[0] ?? 0;
-  const addresses = koffi.decode(strings, 'void *', length) as Pointer[];
-  const names = addresses.map(readString);
-  check(api, api.ReleaseAvailableProviders(strings, length));
-  return names;
+  return providersOf(loadLibrary(libraryPath));
 }
 
-type Settings = Required<Pick<NativeRuntimeOptions, 'threads' | 'spinning' | 'memoryPattern'>>;
+type Settings = Required<Pick<NativeRuntimeOptions, 'threads' | 'spinning' | 'memoryPattern' | 'cudaGraph'>>;
 
 export class NativeRuntime implements Runtime {
-  readonly device = 'cpu';
   readonly version: string;
   readonly threads: number;
   readonly #environment: EnvironmentLease;
+  readonly #opened: OpenDevice | undefined;
   readonly #owner: SessionOwner;
   readonly #sessionSettings: SessionSettings;
   #disposed = false;
@@ -71,18 +87,28 @@ export class NativeRuntime implements Runtime {
   #tensors = 0;
 
   /** For `createNativeRuntime`. */
-  constructor(library: OrtLibrary, settings: Settings) {
+  constructor(
+    library: OrtLibrary,
+    settings: Settings,
+    environment: EnvironmentLease,
+    readonly device: string,
+    opened: OpenDevice | undefined,
+  ) {
     const { api } = library;
     this.version = library.version;
     this.threads = settings.threads;
-    this.#environment = leaseEnvironment(library, settings);
+    this.#environment = environment;
+    this.#opened = opened;
     this.#owner = {
       api,
       allocator: obtain(api, (out) => api.GetAllocatorWithDefaultOptions(out)),
       opened: () => void this.#sessions++,
       closed: () => void this.#sessions--,
+      device: opened,
       tensors: {
         api,
+        device,
+        memory: opened?.memory ?? hostMemory(api),
         opened: () => void this.#tensors++,
         closed: () => void this.#tensors--,
       },
@@ -113,7 +139,7 @@ export class NativeRuntime implements Runtime {
 
   allocate(dtype: DType, shape: readonly number[]): DeviceTensor {
     this.#checkAlive();
-    return allocateTensor(this.#owner.tensors, this.#owner.allocator, dtype, shape);
+    return allocateTensor(this.#owner.tensors, this.#opened?.memory.allocator ?? this.#owner.allocator, dtype, shape);
   }
 
   trim(): void {
@@ -129,6 +155,7 @@ export class NativeRuntime implements Runtime {
       );
     }
     this.#disposed = true;
+    this.#opened?.memory.dispose();
     this.#environment.release();
   }
 

@@ -3,6 +3,9 @@ import { RunError, UsageError } from '../../errors.js';
 import type { DeviceTensor, RunProfile, Session } from '../runtime.js';
 import { bindRun } from './binding.js';
 import type { BoundRun, Signature } from './binding.js';
+import { FixedTensors } from './devices/fixed-tensors.js';
+import type { OpenDevice } from './devices/index.js';
+import { runOnDevice } from './device-run.js';
 import { check, cStrings, inBackground, obtain, OrtFailure, readString } from './calls.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
@@ -18,6 +21,8 @@ export interface SessionOwner {
   /** For strings that ONNX Runtime hands out. */
   readonly allocator: Pointer;
   readonly tensors: TensorOwner;
+  /** The device that sessions run on, if it is not the CPU. */
+  readonly device: OpenDevice | undefined;
   /** To be called when a session begins to load. */
   opened(): void;
   /** To be called when a session is released, or could not be loaded. */
@@ -33,6 +38,8 @@ export class NativeSession implements Session {
   readonly #handle: NativeHandle;
   readonly #signature: Signature;
   readonly #names: NativeNames;
+  /** Where runs are recorded. */
+  readonly #fixed: FixedTensors | undefined;
   #profiles: boolean;
 
   /** Takes ownership of the OrtSession at `address`. @param profiles whether it measures its nodes */
@@ -45,9 +52,15 @@ export class NativeSession implements Session {
     this.#profiles = profiles;
     this.inputs = readNames(owner, address, 'SessionGetInputCount', 'SessionGetInputName');
     this.outputs = readNames(owner, address, 'SessionGetOutputCount', 'SessionGetOutputName');
-    this.#signature = { session: name, inputs: new Set(this.inputs), outputs: new Set(this.outputs) };
+    this.#signature = {
+      session: name,
+      device: owner.tensors.device,
+      inputs: new Set(this.inputs),
+      outputs: new Set(this.outputs),
+    };
     this.#names = nativeNames(this.inputs, this.outputs);
     this.#owner = owner;
+    this.#fixed = owner.device?.graph ? new FixedTensors(name) : undefined;
     this.#handle = new NativeHandle(
       address,
       () => `session '${name}'`,
@@ -112,7 +125,31 @@ export class NativeSession implements Session {
   }
 
   /** @returns addresses of the outputs' values, in the order of `outputs` */
-  async #execute(session: Pointer, { inputs, outputs, targets }: BoundRun): Promise<BigUint64Array> {
+  async #execute(session: Pointer, bound: BoundRun): Promise<BigUint64Array> {
+    const { device } = this.#owner;
+    try {
+      return await (device ? this.#runOn(device, session, bound) : this.#runOnCpu(session, bound));
+    } catch (cause) {
+      if (!(cause instanceof OrtFailure)) throw cause;
+      throw new RunError('RUN_FAILED', `session '${this.name}': ${cause.message}`, { cause });
+    }
+  }
+
+  #runOn({ memory, oneThread }: OpenDevice, session: Pointer, bound: BoundRun): Promise<BigUint64Array> {
+    this.#fixed?.check(bound.inputs, bound.targets);
+    const { api, allocator } = this.#owner;
+    return runOnDevice(
+      { api, allocator, info: memory.info, oneThread },
+      {
+        session,
+        options: runOptions(api),
+        inputs: bound.inputs.map((tensor, i) => [this.inputs[i]!, tensor.pointer]),
+        outputs: bound.outputs.map((name, i) => [name, bound.targets[i]?.pointer ?? 0n]),
+      },
+    );
+  }
+
+  async #runOnCpu(session: Pointer, { inputs, outputs, targets }: BoundRun): Promise<BigUint64Array> {
     const { api } = this.#owner;
     const names = this.#names;
     const options = runOptions(api);
@@ -120,16 +157,11 @@ export class NativeSession implements Session {
     const wanted = BigUint64Array.from(outputs, (name) => names.outputs.get(name) as Pointer);
     const values = BigUint64Array.from(targets, (tensor) => tensor?.pointer ?? 0n);
     const memory = [names.memory, names.inputs, feeds, wanted, values];
-    try {
-      await background.add(() =>
-        inBackground(api, memory, (done) =>
-          api.Run.async(session, options, names.inputs, feeds, feeds.length, wanted, wanted.length, values, done),
-        ),
-      );
-    } catch (cause) {
-      if (!(cause instanceof OrtFailure)) throw cause;
-      throw new RunError('RUN_FAILED', `session '${this.name}': ${cause.message}`, { cause });
-    }
+    await background.add(() =>
+      inBackground(api, memory, (done) =>
+        api.Run.async(session, options, names.inputs, feeds, feeds.length, wanted, wanted.length, values, done),
+      ),
+    );
     return values;
   }
 

@@ -1,27 +1,28 @@
-/** Tensors in ONNX Runtime's CPU memory. */
+/** Tensors in ONNX Runtime's memory, on the CPU or another device. */
 import koffi from 'koffi';
 import { RunError, UsageError } from '../../errors.js';
 import { elementCount } from '../../files/tensor.js';
-import type { DType, HostTensor, TypedArrays } from '../../files/tensor.js';
+import type { DType, HostTensor } from '../../files/tensor.js';
 import type { DeviceTensor } from '../runtime.js';
 import { obtain, OrtFailure } from './calls.js';
+import { ELEMENTS } from './elements.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
 
-/** A typed array class of an element type, and ONNX's code of that type. */
-const ELEMENTS = {
-  float32: { code: 1, array: Float32Array },
-  uint8: { code: 2, array: Uint8Array },
-  int32: { code: 6, array: Int32Array },
-  int64: { code: 7, array: BigInt64Array },
-  bool: { code: 9, array: Uint8Array },
-} as const satisfies Record<DType, { code: number; array: unknown }>;
-
 const DTYPES = new Map(Object.entries(ELEMENTS).map(([dtype, { code }]) => [code as number, dtype as DType]));
+
+/** Copies between a device and JavaScript's memory; `value` is an OrtValue of the other side's type and shape. */
+export interface TensorMemory {
+  copyIn(value: Pointer, source: HostTensor): void;
+  copyOut(value: Pointer, target: HostTensor): void;
+}
 
 /** What a tensor needs of the runtime that it belongs to. */
 export interface TensorOwner {
   readonly api: OrtFunctions;
+  /** Name of the device that tensors lie on. */
+  readonly device: string;
+  readonly memory: TensorMemory;
   /** To be called once for each new tensor. */
   opened(): void;
   /** To be called when a tensor's memory is released. */
@@ -62,6 +63,11 @@ export class NativeTensor implements DeviceTensor {
     return this.#handle.disposed;
   }
 
+  /** Name of the device that it lies on. */
+  get device(): string {
+    return this.#owner.device;
+  }
+
   /** Address of the OrtValue. */
   get pointer(): Pointer {
     return this.#handle.pointer;
@@ -77,14 +83,14 @@ export class NativeTensor implements DeviceTensor {
   readInto(target: HostTensor): void {
     this.#checkSize(target);
     this.#refuseWhileWritten('read');
-    bytesOf(target.data).set(this.#memory());
+    this.#owner.memory.copyOut(this.pointer, { ...target, shape: this.shape });
   }
 
   write(source: HostTensor): void {
     this.#checkSize(source);
     this.#refuseWhileWritten('written');
     if (this.#readers > 0) throw busy(this.#handle.describe(), 'written', 'a run in flight reads it');
-    this.#memory().set(bytesOf(source.data));
+    this.#owner.memory.copyIn(this.pointer, { ...source, shape: this.shape });
   }
 
   dispose(): void {
@@ -142,15 +148,6 @@ export class NativeTensor implements DeviceTensor {
 
   #refuseWhileWritten(wish: string): void {
     if (this.#writer !== undefined) throw busy(this.#handle.describe(), wish, `${this.#writer} is writing it`);
-  }
-
-  /** The elements' bytes, in place. Must not outlive the calling function: disposal frees what it points to. */
-  #memory(): Uint8Array {
-    const { api } = this.#owner;
-    const value = this.pointer;
-    if (this.byteLength === 0) return new Uint8Array(0);
-    const address = obtain(api, (out) => api.GetTensorMutableData(value, out));
-    return new Uint8Array(koffi.view(address, this.byteLength));
   }
 }
 
@@ -237,8 +234,4 @@ function checkLayout(dtype: DType, shape: readonly number[]): void {
 
 export function describe(dtype: DType, shape: readonly number[]): string {
   return `${dtype} [${shape.join(', ')}]`;
-}
-
-function bytesOf(data: TypedArrays[DType]): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
