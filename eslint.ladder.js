@@ -26,6 +26,7 @@ export const LADDER = [
   'export',
   'data',
   'pipeline',
+  'cluster',
   'bench',
   'train',
   'cli',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import protobuf from 'protobufjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { crc32c, maskedCrc32c } from './crc32c.js';
+import { maskedCrc32c } from '../files/crc32c.js';
 import { EventFile } from './tensorboard.js';
 
 /** The messages as TensorBoard defines them (tensorboard/compat/proto), as far as scalars go. */
@@ -48,21 +48,6 @@ beforeEach(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'hpff-tensorboard-'));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-describe('crc32c', () => {
-  it('gives the check values of RFC 3720', () => {
-    expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
-    expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
-    expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43);
-    expect(crc32c(new Uint8Array())).toBe(0);
-  });
-
-  it('is masked as TensorFlow does', () => {
-    expect(maskedCrc32c(new Uint8Array())).toBe(0xa282ead8);
-    // rotate right by 15: 0xe3069283 → 0x2507c60d; + 0xa282ead8 = 0xc78ab0e5
-    expect(maskedCrc32c(Buffer.from('123456789'))).toBe(0xc78ab0e5);
-  });
-});
 
 describe('EventFile', () => {
   it('writes a version, a start and scalars', async () => {

@@ -6,7 +6,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { writeError } from '../files/system-errors.js';
-import { maskedCrc32c } from './crc32c.js';
+import { maskedCrc32c } from '../files/crc32c.js';
 
 /** Tags and values of one step. */
 export type Scalars = Readonly<Record<string, number>>;
