@@ -4,7 +4,7 @@ import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { Output } from '../output.js';
 
 export const addDevices: AddCommand = (program, streams) => {
-  newCommand(program, 'devices', 'list what --device can name on this machine, and what the rest lacks').action(
+  newCommand(program, 'devices', 'list the devices of this machine, and what those that cannot be used lack').action(
     async (options: CommonOptions) => {
       const devices = await listDevices();
       new Output(streams, options.json ?? false).result({ devices }, deviceTable(devices));
