@@ -50,7 +50,7 @@ async function gradientsOf(way) {
   const { engine, dispose } = await openEngine(recipe, { ...way, gradients: true });
   try {
     engine.load(weights);
-    return (await engine.stepWithGradients(batch, 0.01, 1)).gradients;
+    return (await engine.step(batch, 0.01, 1, true)).gradients;
   } finally {
     dispose();
   }

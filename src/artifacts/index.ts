@@ -4,6 +4,6 @@ export { isArtifactFolder, readArtifacts, readManifest, type SealedManifest, wri
 export { buildGraphs, type GraphSet } from './graphs.js';
 export type { GraphOptions } from './plan.js';
 export { buildSharedGraphs, type ModelUse, type SharedGraphs, unshared } from './shared-graphs.js';
-export { lastUses, stepGraphs } from './step-graphs.js';
+export { isPassing, lastUses, stepGraphs } from './step-graphs.js';
 export { predictStepMemory, stepMemory, type StepMemory, type StepMemoryOptions } from './step-memory.js';
 export type * from './manifest.js';

@@ -114,6 +114,8 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
     const { peakBytes, weightBytes, processPeakBytes } = await this.worker.ask({ kind: 'finish' }, 'finished');
     const { recipe, threads } = this.subject;
     const schedule = this.subject.schedule as ScheduleName;
+    // What a step keeps under `async` is that of `sync`, and more by as much as stages go ahead.
+    const predicted = schedule === 'async' ? 'sync' : schedule;
     return {
       recipe: recipe.name,
       schedule,
@@ -123,7 +125,7 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
       openSeconds: this.openSeconds,
       peakBytes,
       weightBytes,
-      predictedBytes: predictStepMemory(recipe, { schedule, lowering: this.lowering }).peakBytes,
+      predictedBytes: predictStepMemory(recipe, { schedule: predicted, lowering: this.lowering }).peakBytes,
       processPeakBytes,
     };
   }

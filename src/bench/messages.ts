@@ -6,6 +6,9 @@ import type { StepCosts } from './costs.js';
 export interface Subject {
   readonly recipe: Recipe;
   readonly schedule: string;
+  /** Of the schedule `async`. */
+  readonly delay?: number;
+  readonly stages?: number;
   readonly lowering: string;
   readonly threads: number;
 }

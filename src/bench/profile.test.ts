@@ -33,7 +33,7 @@ async function profileStep(schedule: 'sync' | 'fused', lowering: string) {
     const started = performance.now();
     await open.engine.step({ image, label }, 0.01, 2);
     const stepSeconds = (performance.now() - started) / 1000;
-    const { nodes, runSeconds } = stepCosts(await open.engine.endProfile(), 1);
+    const { nodes, runSeconds } = stepCosts(await open.engine.endProfile!(), 1);
     const graphs = buildGraphs(recipe, { lowering: open.lowering.lowering, schedules: [schedule], batch });
     const models = [...graphs.models].filter(([file]) => file !== 'eval.onnx').map(([, model]) => model);
     const parameters = open.manifest.parameters.map(({ name }) => name);

@@ -14,6 +14,9 @@ import type { Recipe } from '../recipe/index.js';
 import { stepCosts } from './costs.js';
 import type { Answer, Command, Subject } from './messages.js';
 
+/** Steps that are measured together under the schedule `async`: beginning and end, when stages wait, are a small part of them. */
+const ASYNC_STEPS = 8;
+
 class Worker {
   private steps = 0;
 
@@ -25,14 +28,16 @@ class Worker {
     /** Resident memory before the weights were loaded. */
     private readonly baseBytes: number,
     private readonly weightBytes: number,
+    /** In which modules may be at different steps. */
+    private readonly stepsAtOnce: number,
   ) {}
 
   static async start(
-    { recipe, schedule, lowering, threads }: Subject,
+    { recipe, ...options }: Subject,
     profiling: Pick<EngineOptions, 'profileFolder'>,
   ): Promise<{ worker: Worker; answer: Answer }> {
     const started = performance.now();
-    const open = await openEngine(recipe, { schedule, lowering, threads, ...profiling });
+    const open = await openEngine(recipe, { ...options, ...profiling });
     const openSeconds = (performance.now() - started) / 1000;
     const batch = syntheticBatch(recipe);
     const { parameters, states } = open.manifest;
@@ -43,7 +48,8 @@ class Worker {
     loadInitialWeights(open, recipe);
     await settle(open);
     resetPeak();
-    const worker = new Worker(open, batch, startPeakBytes, baseBytes, weightBytes);
+    const atOnce = options.schedule === 'async' ? ASYNC_STEPS : 1;
+    const worker = new Worker(open, batch, startPeakBytes, baseBytes, weightBytes, atOnce);
     const { name, block } = open.lowering.lowering;
     return {
       worker,
@@ -52,14 +58,19 @@ class Worker {
   }
 
   async step(): Promise<Answer> {
+    const { batch, stepsAtOnce } = this;
+    const end = this.steps + stepsAtOnce;
     const started = performance.now();
-    await this.open.engine.step(this.batch, 0.01, ++this.steps);
-    return { kind: 'stepped', seconds: (performance.now() - started) / 1000 };
+    await this.open.engine.run({
+      first: this.steps + 1,
+      next: async () => (this.steps < end ? (this.steps++, { batch, learningRate: 0.01 }) : undefined),
+    });
+    return { kind: 'stepped', seconds: (performance.now() - started) / 1000 / stepsAtOnce };
   }
 
   /** What the nodes took, without the first step. */
   async profile(): Promise<Answer> {
-    return { kind: 'profiled', costs: stepCosts(await this.open.engine.endProfile(), 1) };
+    return { kind: 'profiled', costs: stepCosts(await this.open.engine.endProfile!(), 1) };
   }
 
   finish(): Answer {

@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
-import { loweringNames, scheduleNames } from '../pipeline/index.js';
+import { balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
 
 export const epochsOption = () =>
   integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);
@@ -10,9 +10,17 @@ export const stepsOption = () => integerOption('--steps <n>', 'optimizer steps',
 export const batchOption = () =>
   integerOption('--batch <n>', 'images per step, instead of what the recipe says', 1, 65536);
 export const threadsOption = () =>
-  integerOption('--threads <n>', 'threads to compute with (default: all cores)', 1, 1024);
+  integerOption('--threads <n>', 'threads to compute with (default: all cores; async: 1 for each stage)', 1, 1024);
 export const delayOption = () =>
-  integerOption('--delay <d>', 'steps that updates may lag (schedule async)', 0, 1_000_000);
+  integerOption('--delay <d>', 'async: batches by which updates that wait for a relay are late (default: 0)', 0, 64);
+export const stagesOption = () =>
+  integerOption(
+    '--stages <n>',
+    'async: groups of modules that run side by side (default: what the cores allow)',
+    1,
+    1024,
+  );
+export const balanceOption = () => choiceOption('--balance <what>', 'async: what stages have alike', balanceNames);
 export const seedOption = () => integerOption('--seed <n>', 'seed, instead of what the recipe says', 0, 2 ** 32 - 1);
 
 /** An option whose value is an integer in decimal digits from `min` to `max`. Anything else: InputError `USAGE`. */
@@ -36,7 +44,11 @@ export function choiceOption(flags: string, description: string, values: readonl
 }
 
 export const scheduleOption = () =>
-  choiceOption('--schedule <schedule>', 'one graph, or one set of graphs per module', scheduleNames).default('sync');
+  choiceOption(
+    '--schedule <schedule>',
+    'one graph, one set of graphs per module, or modules that update on their own',
+    scheduleNames,
+  ).default('sync');
 export const loweringOption = () =>
   choiceOption('--lowering <lowering>', 'how operators are written', loweringNames).default('auto');
 export const deviceOption = () => choiceOption('--device <device>', 'where to compute', ['cpu']).default('cpu');

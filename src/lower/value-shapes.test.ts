@@ -35,7 +35,7 @@ async function profiled(recipe: Recipe, lowering: string): Promise<{ tasks: Task
     open.engine.load(initialWeights(recipe));
     const data = BigInt64Array.from({ length: 8 }, (_, i) => BigInt(i % 3));
     await open.engine.step({ image: noiseImages(recipe, 8), label: { dtype: 'int64', shape: [8], data } }, 0.1, 1);
-    return { tasks: await open.engine.endProfile(), lowering: open.lowering.lowering };
+    return { tasks: await open.engine.endProfile!(), lowering: open.lowering.lowering };
   } finally {
     open.dispose();
     await rm(profileFolder, { recursive: true });

@@ -40,6 +40,10 @@ export class LoadedGraphs {
     private readonly owned: readonly { dispose(): void }[],
   ) {}
 
+  get byFile(): ReadonlyMap<string, LoadedGraph> {
+    return new Map(this.graphs.map((graph) => [graph.entry.file, graph]));
+  }
+
   /** @param options of each session, given the first graph that it runs */
   static async load(
     runtime: Runtime,

@@ -40,17 +40,17 @@ export async function trainOnBatch(
       if (!losses.has(name)) losses.set(name, new Float32Array(steps));
       losses.get(name)![step] = value;
     };
-    for (let step = 0; step < steps; step++) {
-      const { report, gradients } = await engine.stepWithGradients(
-        batch,
-        recipe.optimizer.learningRate,
-        step + 1,
-        step === 0,
-      );
-      for (const [name, tensor] of gradients) output.set(`grad/${name}`, tensor);
-      for (const [name, value] of report.losses) record(`loss/${name}`, step, value);
-      record('loss/total', step, report.total);
-    }
+    let given = 0;
+    await engine.run({
+      first: 1,
+      next: async () => (given++ < steps ? { batch, learningRate: recipe.optimizer.learningRate } : undefined),
+      wantsGradients: (step) => step === 1,
+      report: ({ losses: found, total, gradients }, step) => {
+        for (const [name, tensor] of gradients) output.set(`grad/${name}`, tensor);
+        for (const [name, value] of found) record(`loss/${name}`, step - 1, value);
+        record('loss/total', step - 1, total);
+      },
+    });
     const parameters = new Set(manifest.parameters.filter(({ kind }) => kind === 'parameter').map(({ name }) => name));
     for (const [name, tensor] of engine.readWeights()) if (parameters.has(name)) output.set(`param/${name}`, tensor);
     for (const [name, values] of losses) output.set(name, float32([steps], values));

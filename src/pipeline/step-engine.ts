@@ -2,29 +2,27 @@
  * Runs training steps from a set of graphs, one task after another: the schedules `fused` (one graph) and `sync` (one set of
  * graphs per module, all modules on the same batch).
  *
- * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells. Parameters and
- * optimizer state are updated in place where the graph proves it safe. Elsewhere the next value is written into a spare tensor, and the one before
- * becomes a spare: what a run allocates it should soon free, or its memory falls to pieces.
+ * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells.
  */
-import {
-  type GraphEntry,
-  type GraphSet,
-  lastUses,
-  type Manifest,
-  type OutputPort,
-  type SharedGraphs,
-  stepGraphs,
-  unshared,
-} from '../artifacts/index.js';
+import { type GraphSet, lastUses, type Manifest, type SharedGraphs, stepGraphs, unshared } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
-import { RunError, UsageError } from '../errors.js';
-import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { UsageError } from '../errors.js';
+import { float32, type NamedTensors } from '../files/tensor.js';
 import type { Optimizer, StepScalar } from '../nn/index.js';
 import { createOptimizer } from '../nn/index.js';
-import type { DeviceTensor, RunProfile, Runtime } from '../runtime/runtime.js';
-import type { StepReport, TrainEngine } from './engine.js';
+import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
+import {
+  runOneStep,
+  type StageTimes,
+  type StepReport,
+  type StepRun,
+  type TaskProfile,
+  type TrainEngine,
+} from './engine.js';
 import { type LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
-import { SpareTensors } from './spare-tensors.js';
+import { requireBatch, StepFindings } from './step-findings.js';
+import { TaskRunner } from './task-runner.js';
+import { trunkScores } from './trunk-scores.js';
 
 /** A task of the step, and what dies after it. */
 interface LoadedTask {
@@ -39,18 +37,10 @@ export interface StepEngineOptions {
   readonly profileFolder?: string;
 }
 
-/** What the runs of one task took. */
-export interface TaskProfile {
-  readonly task: GraphEntry;
-  /** Of each step since the graphs were loaded. */
-  readonly runs: readonly RunProfile[];
-}
-
 export class StepEngine implements TrainEngine {
-  /** Parameters, statistics and optimizer state. */
-  private readonly state = new Map<string, DeviceTensor>();
+  readonly delay = 0;
+  private readonly runner: TaskRunner;
   private readonly optimizer: Optimizer;
-  private readonly spares: SpareTensors;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -60,7 +50,7 @@ export class StepEngine implements TrainEngine {
     private readonly evaluation: LoadedGraph,
   ) {
     this.optimizer = createOptimizer(manifest.recipe.optimizer);
-    this.spares = new SpareTensors(runtime);
+    this.runner = new TaskRunner(runtime, manifest);
   }
 
   /** Loads the graphs. The weights are undefined until `load`. */
@@ -85,58 +75,39 @@ export class StepEngine implements TrainEngine {
   }
 
   load(weights: NamedTensors, optimizer?: NamedTensors): void {
-    const { parameters, states } = this.manifest;
-    for (const { name, shape } of parameters) this.place(name, required(weights, name, shape));
-    for (const { name, shape } of states) {
-      this.place(
-        name,
-        optimizer ? required(optimizer, name, shape) : float32(shape, new Float32Array(elementCount(shape))),
-      );
-    }
+    this.runner.load(weights, optimizer);
   }
 
   readWeights(): NamedTensors {
-    return this.readAll(this.manifest.parameters);
+    return this.runner.readWeights();
   }
 
   readOptimizer(): NamedTensors {
-    return this.readAll(this.manifest.states);
+    return this.runner.readOptimizer();
   }
 
-  async step(batch: Batch, learningRate: number, step: number): Promise<StepReport> {
-    return (await this.run(batch, learningRate, step, false)).report;
-  }
-
-  /**
-   * A step that also returns the gradient of every parameter; the graphs must have been built with them.
-   *
-   * @param wanted false: return none after all, and compute none that the step does not need
-   */
-  async stepWithGradients(
-    batch: Batch,
-    learningRate: number,
-    step: number,
-    wanted = true,
-  ): Promise<{ report: StepReport; gradients: NamedTensors }> {
-    return this.run(batch, learningRate, step, wanted);
-  }
-
-  async evaluate(image: Batch['image']): Promise<Float32Array> {
-    const { entry } = this.evaluation;
-    const input = this.runtime.upload(image);
-    try {
-      const feeds = new Map(entry.inputs.map(({ name }) => [name, name === 'image' ? input : this.state.get(name)!]));
-      const outputs = await this.evaluation.run(feeds, new Map(), ['logits']);
-      return takeFloats(outputs.get('logits')!);
-    } finally {
-      input.dispose();
+  async run({ first, next, report, wantsGradients }: StepRun): Promise<void> {
+    for (let step = first; ; step++) {
+      const input = await next();
+      if (!input) return;
+      const scalars = this.optimizer.scalarValues(input.learningRate, step);
+      const found = await this.runStep(input.batch, scalars, wantsGradients?.(step) ?? false);
+      await report?.(found, step);
     }
   }
 
-  /**
-   * Ends measuring nodes. @returns every task, in the order of a step
-   * @throws UsageError where the engine does not measure them, or its runtime cannot
-   */
+  async step(batch: Batch, learningRate: number, step: number, gradients = false): Promise<StepReport> {
+    return runOneStep(this, { batch, learningRate }, step, gradients);
+  }
+
+  async evaluate(image: Batch['image']): Promise<Float32Array> {
+    return trunkScores(this.runtime, this.evaluation, (name) => this.runner.get(name)!, image);
+  }
+
+  takeTimes(): StageTimes[] {
+    return [];
+  }
+
   async endProfile(): Promise<TaskProfile[]> {
     const profiles: TaskProfile[] = [];
     for (const { graph } of this.tasks) {
@@ -153,41 +124,29 @@ export class StepEngine implements TrainEngine {
   }
 
   dispose(): void {
-    for (const tensor of this.state.values()) tensor.dispose();
-    this.state.clear();
-    this.spares.dispose();
+    this.runner.dispose();
     this.graphs.dispose();
   }
 
-  private async run(
+  private async runStep(
     batch: Batch,
-    learningRate: number,
-    step: number,
-    gradients: boolean,
-  ): Promise<{ report: StepReport; gradients: NamedTensors }> {
-    const values = this.upload(batch, this.optimizer.scalarValues(learningRate, step));
-    const losses = new Map<string, number>();
-    const found: NamedTensors = new Map();
+    scalars: ReadonlyMap<StepScalar, number>,
+    withGradients: boolean,
+  ): Promise<StepReport> {
+    const values = this.upload(batch, scalars);
+    const findings = new StepFindings();
     try {
       for (const task of this.tasks) {
-        await this.runTask(task, values, gradients, (port, tensor) => {
-          const host = tensor.read();
-          tensor.dispose();
-          if (port.meaning === 'loss') losses.set(port.name.slice('loss/'.length), Number(host.data[0]));
-          else found.set(port.name.slice('grad/'.length), host);
-        });
+        await this.runTask(task, values, withGradients, findings);
       }
     } finally {
       for (const tensor of values.values()) tensor.dispose();
     }
-    return { report: this.report(losses), gradients: found };
+    return findings.report(this.manifest);
   }
 
   private upload(batch: Batch, scalars: ReadonlyMap<StepScalar, number>): Map<string, DeviceTensor> {
-    const expected = this.manifest.batch;
-    if (batch.image.shape[0] !== expected) {
-      throw new UsageError('ENGINE_BATCH', `batch has ${batch.image.shape[0]} images, the graphs take ${expected}`);
-    }
+    requireBatch(this.manifest, batch);
     const values = new Map<string, DeviceTensor>();
     values.set('image', this.runtime.upload(batch.image));
     values.set('label', this.runtime.upload(batch.label));
@@ -200,90 +159,15 @@ export class StepEngine implements TrainEngine {
     { graph, lastUses }: LoadedTask,
     values: Map<string, DeviceTensor>,
     gradients: boolean,
-    report: (port: OutputPort, tensor: DeviceTensor) => void,
+    findings: StepFindings,
   ): Promise<void> {
-    const { entry } = graph;
-    const feeds = new Map<string, DeviceTensor>();
-    for (const { name } of entry.inputs) {
-      const tensor = values.get(name) ?? this.state.get(name);
-      if (!tensor) throw new RunError('ENGINE_MISSING_VALUE', `${entry.file}: nothing has made its input '${name}'`);
-      feeds.set(name, tensor);
-    }
-    const wanted = entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
-    const outputs = await this.runInto(graph, feeds, wanted);
-    for (const port of wanted) {
-      const tensor = outputs.get(port.name)!;
-      if (port.updates !== undefined) this.replace(port.updates, tensor);
-      else if (port.meaning === 'loss' || port.meaning === 'gradient') report(port, tensor);
-      else values.set(port.name, tensor);
+    const wanted = graph.entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
+    for (const [port, tensor] of await this.runner.run(graph, (name) => values.get(name), wanted)) {
+      if (!findings.take(port, tensor)) values.set(port.name, tensor);
     }
     for (const name of lastUses) {
       values.get(name)?.dispose();
       values.delete(name);
     }
   }
-
-  /** Runs a graph with its updates written in place or into spares. */
-  private async runInto(
-    graph: LoadedGraph,
-    feeds: ReadonlyMap<string, DeviceTensor>,
-    wanted: readonly OutputPort[],
-  ): Promise<Map<string, DeviceTensor>> {
-    const into = new Map<string, DeviceTensor>();
-    const taken: DeviceTensor[] = [];
-    const spare = (shape: readonly number[]): DeviceTensor => {
-      const tensor = this.spares.take(shape);
-      taken.push(tensor);
-      return tensor;
-    };
-    try {
-      for (const { name, shape, updates, inPlace } of wanted) {
-        if (updates === undefined) continue;
-        into.set(name, inPlace ? this.state.get(updates)! : spare(shape as number[]));
-      }
-      return await graph.run(
-        feeds,
-        into,
-        wanted.map(({ name }) => name),
-      );
-    } catch (error) {
-      for (const tensor of taken) this.spares.give(tensor);
-      throw error;
-    }
-  }
-
-  private replace(name: string, tensor: DeviceTensor): void {
-    const old = this.state.get(name);
-    if (old === tensor) return;
-    this.state.set(name, tensor);
-    if (old) this.spares.give(old);
-  }
-
-  private place(name: string, tensor: HostTensor): void {
-    const known = this.state.get(name);
-    if (known) known.write(tensor);
-    else this.state.set(name, this.runtime.upload(tensor));
-  }
-
-  private report(losses: ReadonlyMap<string, number>): StepReport {
-    let total = 0;
-    for (const { name, weight } of this.manifest.losses) total += weight * losses.get(name)!;
-    return { losses, total };
-  }
-
-  private readAll(entries: readonly { readonly name: string }[]): NamedTensors {
-    return new Map(entries.map(({ name }) => [name, this.state.get(name)!.read()]));
-  }
-}
-
-function required(tensors: NamedTensors, name: string, shape: readonly number[]): HostTensor {
-  const tensor = tensors.get(name);
-  if (!tensor) throw new UsageError('ENGINE_STATE', `state lacks '${name}' [${shape.join(', ')}]`);
-  return tensor;
-}
-
-function takeFloats(tensor: DeviceTensor): Float32Array {
-  const { data } = tensor.read();
-  tensor.dispose();
-  return data as Float32Array;
 }

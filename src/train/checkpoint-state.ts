@@ -34,6 +34,7 @@ const schema = z.strictObject({
     device: z.string(),
     schedule: z.string(),
     lowering: z.string(),
+    delay: count.default(0),
     threads: count,
   }),
   /** The last evaluation of the test split. */

@@ -18,7 +18,7 @@ const state = (step: number): RunState => ({
   recipeHash: hash,
   overrides: {},
   dataHash: hash,
-  computed: { onnxRuntime: '1.30.0', device: 'cpu', schedule: 'sync', lowering: 'portable', threads: 2 },
+  computed: { onnxRuntime: '1.30.0', device: 'cpu', schedule: 'sync', lowering: 'portable', delay: 0, threads: 2 },
   evaluation: null,
   openGroup: { steps: 1, total: 0.1 + 0.2, losses: { '0/final/classifier': 1e-300 } },
 });

@@ -75,9 +75,9 @@ export class CheckpointWriter {
     return folder;
   }
 
-  /** Whether the latest checkpoint is of this step. */
-  has(step: number): boolean {
-    return this.latest === step;
+  /** Step of the latest checkpoint, null where there is none. */
+  get latestStep(): number | null {
+    return this.latest;
   }
 
   /** Removes what a killed writer left: unfinished files, and checkpoints that should have been removed. */

@@ -1,4 +1,5 @@
 /** What training tells while it runs. Events are plain data: the command line prints them as JSON, metrics.jsonl keeps some. */
+import type { StageTimes } from '../pipeline/index.js';
 
 export interface StartEvent {
   readonly event: 'start';
@@ -35,6 +36,8 @@ export interface StepEvent {
   readonly imagesPerSecond: number | null;
   /** Peak resident memory of the process so far, in bytes. */
   readonly peakBytes: number;
+  /** Under the schedule `async`: where the time of each stage went since the line before, evaluations left out. */
+  readonly stages?: readonly StageTimes[];
 }
 
 /** The test split, at the end of an epoch (`epoch`) or where a run stops within one (`evaluation`). */

@@ -1,7 +1,7 @@
 /** Stopping where numbers have stopped being numbers. */
 import { RunError } from '../errors.js';
 import type { NamedTensors } from '../files/tensor.js';
-import type { StepReport } from '../pipeline/index.js';
+import type { StepLosses } from '../pipeline/index.js';
 
 /** Where a training is, for a message. */
 export interface Whereabouts {
@@ -10,7 +10,7 @@ export interface Whereabouts {
 }
 
 /** @throws RunError `LOSS_NOT_FINITE` naming module, head and step */
-export function requireFiniteLosses({ losses, total }: StepReport, at: Whereabouts): void {
+export function requireFiniteLosses({ losses, total }: StepLosses, at: Whereabouts): void {
   for (const [name, loss] of losses) {
     if (Number.isFinite(loss)) continue;
     const [module, level, head] = name.split('/');

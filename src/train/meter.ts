@@ -1,5 +1,5 @@
 /** Means of losses over a group of steps. */
-import type { StepReport } from '../pipeline/index.js';
+import type { StepLosses } from '../pipeline/index.js';
 
 /** A group in progress, as a checkpoint keeps it: a resumed run reports the same means to the bit. */
 export interface OpenGroup {
@@ -31,7 +31,7 @@ export class LossMeter {
     return this.steps === 0;
   }
 
-  add(report: StepReport, images: number, seconds: number): void {
+  add(report: StepLosses, images: number, seconds: number): void {
     this.steps++;
     this.total += report.total;
     for (const [name, loss] of report.losses) this.losses.set(name, (this.losses.get(name) ?? 0) + loss);

@@ -2,7 +2,10 @@
 import { UsageError } from '../errors.js';
 import type { EngineOptions } from '../pipeline/index.js';
 
-export interface TrainOptions extends Pick<EngineOptions, 'schedule' | 'lowering' | 'device' | 'threads' | 'note'> {
+export interface TrainOptions extends Pick<
+  EngineOptions,
+  'schedule' | 'delay' | 'stages' | 'balance' | 'lowering' | 'device' | 'threads' | 'trace' | 'note'
+> {
   /** The run folder. */
   readonly folder: string;
   /** Folder of the data set's files; needed where they are not bundled. */

@@ -24,8 +24,9 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   warnOfNoLearning(beginning.recipe, listener);
   const data = await loadTrainingData(beginning.recipe, options.data);
   requireSameData(beginning, data.hash);
-  const { schedule = 'sync', lowering, device = 'cpu', threads, note } = options;
-  const open = await openEngine(beginning.recipe, { schedule, lowering, device, threads, ...(note ? { note } : {}) });
+  const { schedule = 'sync', lowering, device = 'cpu', threads, delay, stages, balance, trace, note } = options;
+  const settings = { schedule, lowering, device, threads, delay, stages, balance, trace, note };
+  const open = await openEngine(beginning.recipe, settings);
   try {
     const { runtime, manifest } = open;
     const computed = {
@@ -33,7 +34,8 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
       device,
       schedule,
       lowering: manifest.lowering,
-      threads: threads ?? availableParallelism(),
+      delay: open.engine.delay,
+      threads: threads ?? (schedule === 'async' ? 1 : availableParallelism()),
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
     const { weights, optimizer } = startingState(beginning, manifest);

@@ -1,6 +1,6 @@
 /** The training loop: batches through an engine, with evaluation, metrics and checkpoints on the way. */
 import { RunError } from '../errors.js';
-import { prefetch } from '../data/prefetch.js';
+import { type PlacedBatch, prefetch } from '../data/prefetch.js';
 import { printable } from '../files/printable.js';
 import type { OpenEngine, StepReport } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
@@ -84,17 +84,46 @@ export class Training {
     if (step >= this.totalSteps) return;
     const { epochs: endEpoch } = this.recipe.schedule;
     const range = { epoch: Math.floor(step / stepsPerEpoch), index: step % stepsPerEpoch, endEpoch };
-    let begun = performance.now();
-    for await (const { epoch, batch } of prefetch(this.data.train, range)) {
-      const rate = learningRate(this.recipe, epoch + 1);
-      const report = await this.open.engine.step(batch, rate, this.step + 1);
-      this.step++;
-      requireFiniteLosses(report, this.whereabouts());
-      this.note(report, (performance.now() - begun) / 1000);
-      await this.afterStep();
-      if (this.step >= this.totalSteps) return;
-      begun = performance.now();
+    const batches = prefetch(this.data.train, range);
+    try {
+      while (this.step < this.totalSteps) {
+        await this.runTo(this.nextPause(), batches);
+        await this.afterRun();
+      }
+    } finally {
+      await batches.return();
     }
+  }
+
+  /** The step after which something is due that needs all modules to be through with it. */
+  private nextPause(): number {
+    const { step, stepsPerEpoch, totalSteps } = this;
+    const after = (every: number): number => (Math.floor(step / every) + 1) * every;
+    return Math.min(totalSteps, after(stepsPerEpoch), after(this.pace.checkpointEvery));
+  }
+
+  /** Trains up to and with `pause`, or to where it is asked to stop. */
+  private async runTo(pause: number, batches: AsyncGenerator<PlacedBatch, void>): Promise<void> {
+    let given = this.step;
+    let begun = performance.now();
+    await this.open.engine.run({
+      first: given + 1,
+      next: async () => {
+        if (given >= pause || this.options.signal?.aborted) return undefined;
+        const { epoch, batch } = (await batches.next()).value!;
+        given++;
+        return { batch, learningRate: learningRate(this.recipe, epoch + 1) };
+      },
+      report: async (report) => {
+        this.step++;
+        requireFiniteLosses(report, this.whereabouts());
+        const now = performance.now();
+        this.note(report, (now - begun) / 1000);
+        const index = this.step % this.stepsPerEpoch;
+        if (index === 0 || index % this.pace.logEvery === 0) await this.recordGroup();
+        begun = now;
+      },
+    });
   }
 
   /** Adds a step to the group in progress. */
@@ -105,13 +134,17 @@ export class Training {
     this.listener.progress?.({ step, epoch, total: report.total, imagesPerSecond: images / seconds });
   }
 
-  /** What is due after a step: a line of metrics, the end of an epoch, a checkpoint, a stop. */
-  private async afterStep(): Promise<void> {
-    const index = this.step % this.stepsPerEpoch;
-    if (index === 0 || index % this.pace.logEvery === 0) await this.recordGroup();
-    if (index === 0) await this.endEpoch();
-    else if (this.step % this.pace.checkpointEvery === 0 || this.options.signal?.aborted) await this.checkpoint();
+  /** What is due after a run of steps: the end of an epoch, a checkpoint, a stop. */
+  private async afterRun(): Promise<void> {
+    if (this.step % this.stepsPerEpoch === 0) await this.endEpoch();
+    else if (this.step % this.pace.checkpointEvery === 0) await this.checkpoint();
+    else if (this.options.signal?.aborted && this.pausesAnywhere) await this.checkpoint();
     this.stopIfAsked();
+  }
+
+  /** Whether training goes on from any step as if it had not stopped there. Late updates are made before it stops, earlier than they would have been. */
+  private get pausesAnywhere(): boolean {
+    return this.open.engine.delay === 0;
   }
 
   private async endEpoch(): Promise<void> {
@@ -136,7 +169,9 @@ export class Training {
     const { step, epoch } = this;
     const { learningRate: rate } = this.whereabouts();
     const peakBytes = process.resourceUsage().maxRSS * 1024;
-    await this.record({ event: 'step', step, epoch, learningRate: rate, ...this.meter.take(), peakBytes });
+    const stages = this.open.engine.takeTimes();
+    const event = { event: 'step', step, epoch, learningRate: rate, ...this.meter.take(), peakBytes } as const;
+    await this.record(stages.length === 0 ? event : { ...event, stages });
   }
 
   /** Evaluates the test split, unless that was done at this step. Leaves at once if the training is to stop. */
@@ -232,8 +267,10 @@ export class Training {
 
   private stopIfAsked(): void {
     if (!this.options.signal?.aborted) return;
-    const resume = this.checkpoints.has(this.step) ? '; go on with --resume' : '';
     const at = `stopped as asked after step ${this.step} of ${this.totalSteps}`;
+    const { latestStep } = this.checkpoints;
+    const from = latestStep === this.step ? '' : ` from the checkpoint of step ${latestStep}`;
+    const resume = latestStep === null ? '' : `; go on${from} with --resume`;
     throw new RunError('TRAIN_INTERRUPTED', `${printable(this.folder)}: ${at}${resume}`);
   }
 }

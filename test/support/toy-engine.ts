@@ -3,7 +3,7 @@ import { buildGraphs, type Manifest } from '../../src/artifacts/index.js';
 import type { Batch } from '../../src/data/dataset.js';
 import { float32, type HostTensor, type NamedTensors } from '../../src/files/tensor.js';
 import { portable } from '../../src/lower/index.js';
-import type { OpenEngine, TrainEngine } from '../../src/pipeline/index.js';
+import type { OpenEngine, StepRun, TrainEngine } from '../../src/pipeline/index.js';
 import type { Recipe } from '../../src/recipe/index.js';
 
 /** Called before each step and each evaluated batch. */
@@ -21,6 +21,7 @@ export async function openToyEngine(recipe: Recipe): Promise<OpenEngine> {
 }
 
 class ToyEngine implements TrainEngine {
+  readonly delay = 0;
   private weights: NamedTensors = new Map();
   private optimizer: NamedTensors = new Map();
 
@@ -37,6 +38,18 @@ class ToyEngine implements TrainEngine {
     this.optimizer = copy(optimizer ?? new Map(zeros));
   }
 
+  async run({ first, next, report }: StepRun): Promise<void> {
+    for (let step = first; ; step++) {
+      const input = await next();
+      if (!input) return;
+      await report?.(await this.step(input.batch, input.learningRate, step), step);
+    }
+  }
+
+  takeTimes() {
+    return [];
+  }
+
   async step(batch: Batch, learningRate: number, step: number) {
     hooks.beforeStep?.(step);
     let force = 0;
@@ -50,7 +63,7 @@ class ToyEngine implements TrainEngine {
       });
     }
     const loss = Math.abs(floats(this.weights, 'fc.weight')[0]! + step);
-    return { losses: new Map([['2/final/classifier', loss]]), total: 2 * loss };
+    return { losses: new Map([['2/final/classifier', loss]]), total: 2 * loss, gradients: new Map() };
   }
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {

@@ -3,7 +3,15 @@ import { availableParallelism } from 'node:os';
 import { bench, type BenchResult, profile, type Subject } from '../../bench/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
-import { batchOption, loweringOption, scheduleOption, stepsOption, threadsOption } from '../options.js';
+import {
+  batchOption,
+  delayOption,
+  loweringOption,
+  scheduleOption,
+  stagesOption,
+  stepsOption,
+  threadsOption,
+} from '../options.js';
 import { Output } from '../output.js';
 import { profileTables } from '../profile-tables.js';
 import { noProgress, showProgress } from '../progress.js';
@@ -11,6 +19,8 @@ import { noProgress, showProgress } from '../progress.js';
 interface BenchOptions extends CommonOptions {
   readonly against?: string;
   readonly schedule: string;
+  readonly delay?: number;
+  readonly stages?: number;
   readonly lowering: string;
   readonly threads?: number;
   readonly steps?: number;
@@ -24,6 +34,8 @@ Peak memory is the highest resident memory of that process less what it had befo
 parameters, running statistics and optimizer state too. Predicted is what is alive at once of all that the graphs make (see hpff inspect).
 The peak of the whole process counts from its start on.
 
+Under the schedule async, eight steps are measured together, and a step counts as an eighth; predicted is what it is under sync.
+
 With --profile, steps are then taken in further processes, in which ONNX Runtime measures every operator. What it spends between kernels
 is for the most part the measuring itself; outside ONNX Runtime, tensors are made, moved and freed between the graphs of a step.`;
 
@@ -31,6 +43,8 @@ export const addBench: AddCommand = (program, streams) => {
   newCommand(program, 'bench <recipe>', 'measure step time and peak memory on synthetic data')
     .option('--against <recipe>', 'a second recipe to measure in turn with the first')
     .addOption(scheduleOption())
+    .addOption(delayOption())
+    .addOption(stagesOption())
     .addOption(loweringOption())
     .addOption(threadsOption())
     .addOption(stepsOption().default(5))
@@ -53,9 +67,10 @@ export const addBench: AddCommand = (program, streams) => {
     });
 };
 
-function subjectOf(recipe: Recipe, { schedule, lowering, threads, batch }: BenchOptions): Subject {
+function subjectOf(recipe: Recipe, { schedule, delay, stages, lowering, threads, batch }: BenchOptions): Subject {
   const data = batch === undefined ? recipe.data : { ...recipe.data, batch };
-  return { recipe: { ...recipe, data }, schedule, lowering, threads: threads ?? availableParallelism() };
+  const each = schedule === 'async' ? 1 : availableParallelism();
+  return { recipe: { ...recipe, data }, schedule, delay, stages, lowering, threads: threads ?? each };
 }
 
 function table(results: readonly BenchResult[]): string {

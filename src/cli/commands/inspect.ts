@@ -6,21 +6,23 @@ import { InputError } from '../../errors.js';
 import { printable } from '../../files/printable.js';
 import { buildStep, type ModuleCost, moduleCosts } from '../../local/index.js';
 import { blocked, type Lowering, portable } from '../../lower/index.js';
-import { type ScheduleName, scheduleNames } from '../../pipeline/index.js';
+import { stepScheduleNames } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, choiceOption, loweringOption } from '../options.js';
 import { Output } from '../output.js';
 
+type StepSchedule = (typeof stepScheduleNames)[number];
+
 interface InspectOptions extends CommonOptions {
   readonly batch?: number;
-  readonly schedule?: ScheduleName;
+  readonly schedule?: StepSchedule;
   readonly lowering: string;
 }
 
 /** Predicted memory of a step. */
 interface MemoryEntry {
-  readonly schedule: ScheduleName;
+  readonly schedule: StepSchedule;
   readonly lowering: string;
   /** Channels in a block; null where maps are not blocked. */
   readonly block: number | null;
@@ -36,7 +38,7 @@ interface MemoryEntry {
 export const addInspect: AddCommand = (program, streams) => {
   newCommand(program, 'inspect <path>', 'show the modules of a recipe, an artifact folder or a run')
     .addOption(batchOption())
-    .addOption(choiceOption('--schedule <schedule>', 'predict memory of this schedule only', scheduleNames))
+    .addOption(choiceOption('--schedule <schedule>', 'predict memory of this schedule only', stepScheduleNames))
     .addOption(loweringOption())
     .action(async (path: string, options: InspectOptions) => {
       const output = new Output(streams, options.json ?? false);
@@ -44,7 +46,7 @@ export const addInspect: AddCommand = (program, streams) => {
       const batch = options.batch ?? built;
       const modules = moduleCosts(buildStep(recipe, batch));
       const lowering = loweringOf(options.lowering === 'auto' ? (known ?? 'blocked') : options.lowering);
-      const schedules: readonly ScheduleName[] =
+      const schedules: readonly StepSchedule[] =
         options.schedule === undefined ? ['sync', 'fused'] : [options.schedule];
       const memory = schedules.map((schedule) => predicted(recipe, batch, schedule, lowering));
       const total = (pick: (cost: ModuleCost) => number): number => modules.reduce((sum, cost) => sum + pick(cost), 0);
@@ -76,7 +78,7 @@ const legend =
 /** ONNX Runtime is not asked which lowering is right for this CPU, nor how many channels it blocks: 8 with AVX2, 16 with AVX-512. */
 const loweringOf = (name: string): Lowering => (name === 'portable' ? portable : blocked(8));
 
-function predicted(recipe: Recipe, batch: number, schedule: ScheduleName, lowering: Lowering): MemoryEntry {
+function predicted(recipe: Recipe, batch: number, schedule: StepSchedule, lowering: Lowering): MemoryEntry {
   const { peakBytes, ...rest } = predictStepMemory(recipe, { schedule, lowering, batch });
   const { name, block = null } = lowering;
   return { schedule, lowering: name, block, predictedBytes: peakBytes, ...rest };

@@ -3,7 +3,16 @@ import { readSafetensors, writeSafetensors } from '../../files/safetensors.js';
 import { batchFrom, trainOnBatch } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
-import { deviceOption, loweringOption, scheduleOption, stepsOption, threadsOption, verboseOption } from '../options.js';
+import {
+  delayOption,
+  deviceOption,
+  loweringOption,
+  scheduleOption,
+  stagesOption,
+  stepsOption,
+  threadsOption,
+  verboseOption,
+} from '../options.js';
 import { Output } from '../output.js';
 
 interface StepOptions extends CommonOptions {
@@ -13,6 +22,8 @@ interface StepOptions extends CommonOptions {
   readonly output: string;
   readonly steps?: number;
   readonly schedule: string;
+  readonly delay?: number;
+  readonly stages?: number;
   readonly lowering: string;
   readonly device: string;
   readonly threads?: number;
@@ -25,6 +36,8 @@ export const addStep: AddCommand = (program, streams) => {
     .requiredOption('-o, --output <file>', 'safetensors file to write: gradients, parameters and losses')
     .addOption(stepsOption())
     .addOption(scheduleOption())
+    .addOption(delayOption())
+    .addOption(stagesOption())
     .addOption(loweringOption())
     .addOption(verboseOption())
     .addOption(deviceOption())
@@ -34,9 +47,9 @@ export const addStep: AddCommand = (program, streams) => {
       const recipe = await readRecipe(file, output.warn);
       const weights = (await readSafetensors(options.weights)).tensors;
       const batch = batchFrom((await readSafetensors(options.batch)).tensors, recipe, options.batch);
-      const { steps = 1, schedule, lowering, device, threads } = options;
+      const { steps = 1, schedule, delay, stages, lowering, device, threads } = options;
       const note = options.verbose ? { note: output.message } : {};
-      const settings = { steps, schedule, lowering, device, ...note, ...(threads === undefined ? {} : { threads }) };
+      const settings = { steps, schedule, delay, stages, lowering, device, threads, ...note };
       const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
       await writeSafetensors(options.output, result);
       const losses = [...(result.get('loss/total')!.data as Float32Array)];

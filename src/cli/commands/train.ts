@@ -3,12 +3,15 @@ import { readRecipe } from '../../recipe/index.js';
 import { train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
+  balanceOption,
+  delayOption,
   deviceOption,
   epochsOption,
   integerOption,
   loweringOption,
   scheduleOption,
   seedOption,
+  stagesOption,
   stepsOption,
   threadsOption,
   verboseOption,
@@ -37,6 +40,9 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(epochsOption())
     .addOption(stepsOption())
     .addOption(scheduleOption())
+    .addOption(delayOption())
+    .addOption(stagesOption())
+    .addOption(balanceOption())
     .addOption(loweringOption())
     .addOption(verboseOption())
     .addOption(deviceOption())

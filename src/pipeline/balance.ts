@@ -1,0 +1,75 @@
+/** Which modules make a stage: neighbours, such that the most loaded stage has as little as possible. */
+import { syntheticBatch } from '../data/synthetic.js';
+import { initialWeights, type ModuleCost } from '../local/index.js';
+import { Random } from '../random.js';
+import type { Recipe } from '../recipe/types.js';
+import type { PipelineEngine } from './pipeline-engine.js';
+
+/**
+ * Cuts a list of costs into runs of neighbours with the smallest possible largest sum.
+ * @param stages from 1 to the number of costs
+ * @returns indices of the costs in each run
+ */
+export function balance(costs: readonly number[], stages: number): number[][] {
+  const sums = [0];
+  for (const cost of costs) sums.push(sums.at(-1)! + cost);
+  /** best[k][n]: the smallest largest sum of the first n costs in k + 1 runs, and where the last of these begins. */
+  const best: { largest: number; begin: number }[][] = [sums.map((sum) => ({ largest: sum, begin: 0 }))];
+  for (let runs = 1; runs < stages; runs++) {
+    best.push(
+      sums.map((sum, end) => {
+        let found = { largest: Infinity, begin: 0 };
+        for (let begin = runs; begin < end; begin++) {
+          const largest = Math.max(best[runs - 1]![begin]!.largest, sum - sums[begin]!);
+          if (largest < found.largest) found = { largest, begin };
+        }
+        return found;
+      }),
+    );
+  }
+  const cut: number[][] = [];
+  for (let runs = stages - 1, end = costs.length; runs >= 0; runs--) {
+    const { begin } = best[runs]![end]!;
+    cut.unshift(Array.from({ length: end - begin }, (_, i) => begin + i));
+    end = begin;
+  }
+  return cut;
+}
+
+/** Activations that modules keep, in bytes. */
+export const memoryCosts = (costs: readonly ModuleCost[]): number[] =>
+  costs.map(({ activationBytes }) => activationBytes);
+
+/** More steps are measured until they have taken so long, or are so many. */
+const MEASURE_MILLISECONDS = 1500;
+const MEASURE_STEPS = 4;
+
+/** When a task of a module ran; in milliseconds. */
+export interface ModuleTime {
+  readonly module: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/**
+ * Measures on noise what the tasks of each module take, in milliseconds: the shortest of a few steps. The engine's state is meaningless afterwards.
+ * @param takeTimes gives, and forgets, the times of the tasks that have run since the last call
+ */
+export async function measureModules(
+  engine: PipelineEngine,
+  recipe: Recipe,
+  takeTimes: () => readonly ModuleTime[],
+): Promise<number[]> {
+  engine.load(initialWeights(recipe));
+  const batch = syntheticBatch(recipe, new Random(0, 'balance'));
+  const shortest: number[] = [];
+  const begun = performance.now();
+  for (let step = 1; step <= MEASURE_STEPS && performance.now() - begun < MEASURE_MILLISECONDS; step++) {
+    await engine.step(batch, 0, step);
+    const sums: number[] = [];
+    for (const { module, begin, end } of takeTimes()) sums[module] = (sums[module] ?? 0) + end - begin;
+    sums.forEach((sum, module) => (shortest[module] = Math.min(shortest[module] ?? Infinity, sum)));
+  }
+  engine.takeTimes();
+  return shortest;
+}

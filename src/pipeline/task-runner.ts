@@ -1,0 +1,138 @@
+/**
+ * Runs graphs on the parameters, statistics and optimizer state of some modules, which it owns. They are updated in place where the graph proves it safe.
+ * Elsewhere the next value is written into a spare tensor, and the one before becomes a spare: what a run allocates it should soon free, or its memory
+ * falls to pieces.
+ */
+import type { Manifest, OutputPort } from '../artifacts/index.js';
+import { RunError, UsageError } from '../errors.js';
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
+import type { LoadedGraph } from './loaded-graphs.js';
+import { SpareTensors } from './spare-tensors.js';
+
+export class TaskRunner {
+  /** Parameters, statistics and optimizer state. */
+  private readonly state = new Map<string, DeviceTensor>();
+  private readonly spares: SpareTensors;
+  private readonly parameters: Manifest['parameters'];
+  private readonly states: Manifest['states'];
+
+  /** @param modules whose state is held here; default all */
+  constructor(
+    private readonly runtime: Runtime,
+    manifest: Manifest,
+    modules?: ReadonlySet<number>,
+  ) {
+    this.spares = new SpareTensors(runtime);
+    this.parameters = manifest.parameters.filter(({ module }) => modules?.has(module) ?? true);
+    const held = new Set(this.parameters.map(({ name }) => name));
+    this.states = manifest.states.filter(({ parameter }) => held.has(parameter));
+  }
+
+  /** Takes from all tensors those that are held here; without `optimizer` its state is zero. @throws UsageError where one is missing */
+  load(weights: NamedTensors, optimizer?: NamedTensors): void {
+    for (const { name, shape } of this.parameters) this.place(name, required(weights, name, shape));
+    for (const { name, shape } of this.states) {
+      const zeros = (): HostTensor => float32(shape, new Float32Array(elementCount(shape)));
+      this.place(name, optimizer ? required(optimizer, name, shape) : zeros());
+    }
+  }
+
+  readWeights(): NamedTensors {
+    return this.readAll(this.parameters);
+  }
+
+  readOptimizer(): NamedTensors {
+    return this.readAll(this.states);
+  }
+
+  /** A parameter, statistic or optimizer state. */
+  get(name: string): DeviceTensor | undefined {
+    return this.state.get(name);
+  }
+
+  /**
+   * @param find values that are not held here
+   * @param wanted outputs to compute
+   * @returns those that update nothing, now the caller's
+   */
+  async run(
+    graph: LoadedGraph,
+    find: (name: string) => DeviceTensor | undefined,
+    wanted: readonly OutputPort[],
+  ): Promise<Map<OutputPort, DeviceTensor>> {
+    const { entry } = graph;
+    const feeds = new Map<string, DeviceTensor>();
+    for (const { name } of entry.inputs) {
+      const tensor = find(name) ?? this.state.get(name);
+      if (!tensor) throw new RunError('ENGINE_MISSING_VALUE', `${entry.file}: nothing has made its input '${name}'`);
+      feeds.set(name, tensor);
+    }
+    const outputs = await this.runInto(graph, feeds, wanted);
+    const made = new Map<OutputPort, DeviceTensor>();
+    for (const port of wanted) {
+      const tensor = outputs.get(port.name)!;
+      if (port.updates !== undefined) this.replace(port.updates, tensor);
+      else made.set(port, tensor);
+    }
+    return made;
+  }
+
+  dispose(): void {
+    for (const tensor of this.state.values()) tensor.dispose();
+    this.state.clear();
+    this.spares.dispose();
+  }
+
+  /** Runs a graph with its updates written in place or into spares. */
+  private async runInto(
+    graph: LoadedGraph,
+    feeds: ReadonlyMap<string, DeviceTensor>,
+    wanted: readonly OutputPort[],
+  ): Promise<Map<string, DeviceTensor>> {
+    const into = new Map<string, DeviceTensor>();
+    const taken: DeviceTensor[] = [];
+    const spare = (shape: readonly number[]): DeviceTensor => {
+      const tensor = this.spares.take(shape);
+      taken.push(tensor);
+      return tensor;
+    };
+    try {
+      for (const { name, shape, updates, inPlace } of wanted) {
+        if (updates === undefined) continue;
+        into.set(name, inPlace ? this.state.get(updates)! : spare(shape as number[]));
+      }
+      return await graph.run(
+        feeds,
+        into,
+        wanted.map(({ name }) => name),
+      );
+    } catch (error) {
+      for (const tensor of taken) this.spares.give(tensor);
+      throw error;
+    }
+  }
+
+  private replace(name: string, tensor: DeviceTensor): void {
+    const old = this.state.get(name);
+    if (old === tensor) return;
+    this.state.set(name, tensor);
+    if (old) this.spares.give(old);
+  }
+
+  private place(name: string, tensor: HostTensor): void {
+    const known = this.state.get(name);
+    if (known) known.write(tensor);
+    else this.state.set(name, this.runtime.upload(tensor));
+  }
+
+  private readAll(entries: readonly { readonly name: string }[]): NamedTensors {
+    return new Map(entries.map(({ name }) => [name, this.state.get(name)!.read()]));
+  }
+}
+
+function required(tensors: NamedTensors, name: string, shape: readonly number[]): HostTensor {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new UsageError('ENGINE_STATE', `state lacks '${name}' [${shape.join(', ')}]`);
+  return tensor;
+}
