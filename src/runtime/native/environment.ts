@@ -38,6 +38,11 @@ const LOG_FATAL = 4;
 
 let current: Environment | undefined;
 
+/** Whether some runtime holds the environment. */
+export function environmentAlive(): boolean {
+  return current !== undefined;
+}
+
 /** Takes a hold on the environment, which is created if there is none. */
 export function leaseEnvironment({ api }: OrtLibrary, pool: PoolOptions): EnvironmentLease {
   const environment = (current ??= { ...pool, pointer: createEnvironment(api, pool), leases: 0 });

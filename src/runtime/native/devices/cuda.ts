@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { LibraryHandle } from 'koffi';
 import { check, cStrings, obtain, OrtFailure } from '../calls.js';
+import { skipExitHandlers } from '../exit.js';
 import type { OrtFunctions, Pointer } from '../functions.js';
 import type { OrtLibrary } from '../library.js';
 import { type DeviceProvider, type Findings, type Missing, missingInBuild, tryLoad } from './provider.js';
@@ -143,6 +144,7 @@ function withOptions(
   try {
     const [keys, texts] = [BigUint64Array.from(names.addresses), BigUint64Array.from(values.addresses)];
     check(api, api.UpdateCUDAProviderOptions(options, keys, texts, keys.length));
+    skipExitHandlers();
     use(options);
   } finally {
     api.ReleaseCUDAProviderOptions(options);
