@@ -50,7 +50,7 @@ type Envelope = { reply: unknown } | { error: { code: string; message: string } 
 /**
  * Asks, and waits for the reply; while nobody listens it tries again, so both sides may start in any order.
  * @param options.whom who is waited for, for the error: `worker 2 (node-b)`
- * @param options.timeout milliseconds; a request that was delivered is not sent twice within it
+ * @param options.timeout milliseconds; only after a cut is a request sent again, which may then come twice
  * @throws RunError `CONTROL_NO_ANSWER`, `CONTROL_REPLY_INVALID`, or with the code and message that the other side answers;
  * UsageError `CONTROL_MESSAGE_INVALID` for a request that does not fit its own schema; the signal's reason
  */
@@ -74,30 +74,22 @@ async function firstAnswer(
   payload: string,
   { whom, timeout, signal }: { readonly whom: string; readonly timeout: number; readonly signal?: AbortSignal },
 ): Promise<Msg> {
-  const end = performance.now() + timeout;
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(over), timeout);
+  const timer = setTimeout(() => {
+    const message = `${printable(whom)} did not answer within ${timeout / 1000} s (${subject} at ${connection.url})`;
+    over.abort(new RunError('CONTROL_NO_ANSWER', message));
+  }, timeout);
   const backoff = new Backoff(50, 1_000);
-  let found = 'the connection is cut';
   try {
     for (;;) {
       try {
-        const left = Math.max(1, Math.ceil(end - performance.now()));
-        const ask = (): Promise<Msg> => connection.nats.request(subject, payload, { timeout: left });
+        const ask = (): Promise<Msg> => connection.nats.request(subject, payload, { timeout });
         return await connection.ask(ask, signal, over.signal);
       } catch (error) {
-        if (error === over) throw error;
         if (classify(error) !== 'later') throw failed(connection, subject, error, signal);
-        found = reasonOf(error);
       }
       await sleep(backoff.next(), signal, over.signal);
     }
-  } catch (error) {
-    if (error !== over) throw error;
-    throw new RunError(
-      'CONTROL_NO_ANSWER',
-      `${printable(whom)} did not answer within ${timeout / 1000} s (${subject} at ${connection.url}: ${found})`,
-    );
   } finally {
     clearTimeout(timer);
   }

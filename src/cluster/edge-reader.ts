@@ -14,7 +14,7 @@ import type { ClusterConnection } from './connection.js';
 import { classify, isConsumerMissing } from './failures.js';
 import { CONSUMER, consumerConfig, edgeStream, streamFailed, streamGone, type EdgeAddress } from './streams.js';
 import { parsePart, type TensorValue } from './tensor-message.js';
-import { abortable, Backoff, sleep } from './waiting.js';
+import { abortable, Backoff, onAbort, sleep } from './waiting.js';
 
 export interface ReaderOptions {
   /** Values of earlier steps are acknowledged and dropped; 0 without. */
@@ -176,18 +176,15 @@ export class EdgeReader implements AsyncIterable<EdgeValue> {
     while (!cut.aborted && !this.isStopped) {
       await this.untilRoom(cut);
       const batch = await consumer.fetch({ max_messages: this.messagesWanted(), expires: FETCH_MILLISECONDS });
-      const signals = [cut, ...this.signals];
-      const end = (): void => void batch.close();
-      for (const signal of signals) signal?.addEventListener('abort', end);
+      const stopListening = onAbort([cut, ...this.signals], () => void batch.close());
       try {
-        if (signals.some((signal) => signal?.aborted)) return;
         for await (const message of batch) {
           if (message.info.deliverySequence !== ++delivered) return;
           this.take(message);
         }
       } finally {
-        for (const signal of signals) signal?.removeEventListener('abort', end);
-        end();
+        stopListening();
+        void batch.close();
       }
     }
   }

@@ -73,6 +73,21 @@ describe.skipIf(noNatsServer !== null)(`edges over NATS${skipped}`, () => {
     await reader.close();
   });
 
+  it('has no more here than it is allowed before it is asked for', async () => {
+    const address = await newEdge();
+    const writer = await EdgeWriter.open(connection, address, { partBytes: 8_000 });
+    const values = Array.from({ length: 30 }, (_, step) => noise(step, 'x', [5_000]));
+    await sendAll(writer, values);
+    const reader = await EdgeReader.open(connection, address, { prefetchBytes: 40_000 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const { consumers } = connection.streams;
+    const { delivered } = await consumers.info(`hpff-${address.run}-3-0-features`, 'reader');
+    expect(delivered.consumer_seq).toBeGreaterThanOrEqual(6);
+    expect(delivered.consumer_seq).toBeLessThanOrEqual(9); // three parts each: two values, and one under way
+    for (const value of values) expectSame((await reader.next())!, value);
+    await reader.close();
+  });
+
   it('refuses a value that the stream could never hold', async () => {
     const address = await newEdge({ storage: 'memory', maxBytes: 50_000, maxMessages: 3 });
     const writer = await EdgeWriter.open(connection, address, { partBytes: 1024 });

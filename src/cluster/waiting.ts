@@ -1,25 +1,36 @@
 /** Waits that AbortSignals end, and the back-off between attempts. */
+import { setMaxListeners } from 'node:events';
 
 type Signals = readonly (AbortSignal | undefined)[];
 
 /** Waits for `promise` while none of `signals` is aborted. @throws what the promise throws, or the aborted signal's reason */
 export async function abortable<T>(promise: Promise<T>, ...signals: Signals): Promise<T> {
   promise.catch(() => undefined); // whoever stops waiting leaves no unhandled rejection
-  const removals: (() => void)[] = [];
+  let stopListening = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    for (const signal of signals) {
-      if (signal === undefined) continue;
-      const onAbort = (): void => reject(signal.reason as Error);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
-      removals.push(() => signal.removeEventListener('abort', onAbort));
-    }
+    stopListening = onAbort(signals, (signal) => reject(signal.reason as Error));
   });
   try {
     return await Promise.race([aborted, promise]);
   } finally {
-    for (const remove of removals) remove();
+    stopListening();
   }
+}
+
+/** Calls `listener` for each of `signals` that is aborted already or later. @returns ends that */
+export function onAbort(signals: Signals, listener: (signal: AbortSignal) => void): () => void {
+  const removals = signals.map((signal) => {
+    if (signal === undefined) return null;
+    const call = (): void => listener(signal);
+    if (signal.aborted) {
+      call();
+      return null;
+    }
+    setMaxListeners(0, signal); // each edge of a run waits on the same signals: many listeners are no leak
+    signal.addEventListener('abort', call, { once: true });
+    return () => signal.removeEventListener('abort', call);
+  });
+  return () => removals.forEach((remove) => remove?.());
 }
 
 /** @throws the reason of the first signal that is aborted meanwhile */
