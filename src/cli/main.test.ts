@@ -68,12 +68,12 @@ test('schema prints the JSON Schema, indented or on one line', async () => {
 test.each<[string[], string]>([
   [
     [],
-    'hpff: USAGE: missing command, allowed: check, inspect, init, build, bench, train, eval, export, step, schema, help (see hpff --help)',
+    'hpff: USAGE: missing command, allowed: check, inspect, init, build, bench, train, eval, export, step, devices, schema, help (see hpff --help)',
   ],
   [['chekc'], "hpff: USAGE: unknown command 'chekc' (Did you mean check?)"],
   [
     ['help', 'chekc'],
-    'hpff: USAGE: help: found "chekc", allowed: check, inspect, init, build, bench, train, eval, export, step, schema, help',
+    'hpff: USAGE: help: found "chekc", allowed: check, inspect, init, build, bench, train, eval, export, step, devices, schema, help',
   ],
   [['check'], "hpff: USAGE: missing required argument 'recipe'"],
   [['check', 'a', 'b'], 'hpff: USAGE: too many arguments'],
