@@ -5,6 +5,7 @@ import { InputError } from '../errors.js';
 import { buildStep, moduleCosts } from '../local/index.js';
 import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
+import { parseDevice } from '../runtime/device.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { balance, measureModules, memoryCosts, type ModuleTime } from './balance.js';
@@ -75,8 +76,8 @@ interface Plan {
  */
 export async function openEngine(recipe: Recipe, options: EngineOptions = {}): Promise<OpenEngine> {
   const plan = planOf(options);
-  checkDevice(options.device ?? 'cpu');
-  const runtime = await createNativeRuntime({ threads: plan.threads });
+  const device = parseDevice(options.device ?? 'cpu', '--device').name;
+  const runtime = await createNativeRuntime({ device, threads: plan.threads });
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
     options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);
@@ -181,8 +182,4 @@ function known<T extends string>(option: string, name: string, allowed: readonly
   const found = allowed.find((each) => each === name);
   if (found === undefined) throw new InputError(code, `${option}: found '${name}', allowed: ${allowed.join(', ')}`);
   return found;
-}
-
-function checkDevice(name: string): void {
-  if (name !== 'cpu') throw new InputError('DEVICE_UNKNOWN', `--device: found '${name}', allowed: cpu`);
 }

@@ -19,7 +19,7 @@ it.each(['', 'gpu', 'CPU', 'cpu:0', 'cuda:', 'cuda:-1', 'cuda:01', 'cuda:1.5', '
     expect(() => parseDevice(text, '--device')).toThrow(
       new InputError(
         'DEVICE_UNKNOWN',
-        `--device: found "${text}", allowed: cpu, cuda, cuda:N, webgpu, webgpu:N (hpff devices lists what this machine has)`,
+        `--device: found '${text}', allowed: cpu, cuda, cuda:N, webgpu, webgpu:N (hpff devices lists what this machine has)`,
       ),
     );
   },

@@ -1,6 +1,6 @@
 /** Names of devices, as users type them. */
 import { InputError } from '../errors.js';
-import { quoted } from '../files/printable.js';
+import { printable } from '../files/printable.js';
 
 export interface Device {
   readonly kind: DeviceKind;
@@ -23,7 +23,7 @@ export function parseDevice(text: string, where = 'device'): Device {
   if (text === 'cpu') return { kind: 'cpu', index: 0, name: 'cpu' };
   const match = /^(cuda|webgpu)(?::(0|[1-9][0-9]{0,2}))?$/.exec(text);
   if (match === null) {
-    throw new InputError('DEVICE_UNKNOWN', `${where}: found ${quoted(text, 60)}, allowed: ${ALLOWED}`);
+    throw new InputError('DEVICE_UNKNOWN', `${where}: found '${printable(text, 60)}', allowed: ${ALLOWED}`);
   }
   const kind = match[1] as 'cuda' | 'webgpu';
   const index = Number(match[2] ?? 0);

@@ -175,7 +175,7 @@ describe('listing', () => {
 describe('createNativeRuntime', () => {
   it('refuses names of no device', async () => {
     await expect(createNativeRuntime({ device: 'tpu' })).rejects.toThrow(
-      /^runtime: device: found "tpu", allowed: cpu, /,
+      /^runtime: device: found 'tpu', allowed: cpu, /,
     );
   });
 
