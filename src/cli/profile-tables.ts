@@ -1,12 +1,13 @@
 /** A profile as text: where a step's time goes, by phase, module, part of the network, operator and layer. */
 import type { Breakdown, Profile } from '../bench/index.js';
+import { counted } from './words.js';
 
 /** Rows of the tables that are sorted by cost. */
 const TOP = 15;
 
-/** @param stepSeconds of a step whose operators are not measured */
-export function profileTables(profile: Profile, stepSeconds: number): string {
-  return [heading(profile, stepSeconds), ...profile.breakdowns.map((breakdown) => table(breakdown, profile))].join(
+/** @param plainSeconds of a step whose operators are not measured */
+export function profileTables(profile: Profile, plainSeconds: number): string {
+  return [heading(profile, plainSeconds), ...profile.breakdowns.map((breakdown) => table(breakdown, profile))].join(
     '\n\n',
   );
 }
@@ -15,10 +16,11 @@ function heading(profile: Profile, plainSeconds: number): string {
   const { recipe, schedule, lowering, threads, batch, steps, stepSeconds, runSeconds, kernelSeconds } = profile;
   const text = (seconds: number): string => `${seconds.toFixed(3)} s`;
   return (
-    `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}; every operator measured, medians of ${steps} ${steps === 1 ? 'step' : 'steps'}\n` +
-    `  kernels ${text(kernelSeconds)}: ${percent(kernelSeconds / plainSeconds)} % of the step of ${text(plainSeconds)}\n` +
-    `  measured step ${text(stepSeconds)} = kernels + ${text(runSeconds - kernelSeconds)} between them + ` +
-    `${text(stepSeconds - runSeconds)} outside ONNX Runtime`
+    `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}; every operator measured, medians of ${counted(steps, 'step')}\n` +
+    `  measured step ${text(stepSeconds)} = kernels ${text(kernelSeconds)} (${percent(kernelSeconds / stepSeconds)} %) + ` +
+    `${text(runSeconds - kernelSeconds)} between them + ${text(stepSeconds - runSeconds)} outside ONNX Runtime\n` +
+    `  measuring makes a step ${(stepSeconds / plainSeconds).toFixed(2)} times as long: without, it takes ${text(plainSeconds)}\n` +
+    '  % below is of the kernels'
   );
 }
 
