@@ -36,7 +36,8 @@ export async function chooseLowering(name: string, runtime: Runtime): Promise<Lo
   if (!tested.has(key)) tested.set(key, testBlocked(runtime));
   const result = await tested.get(key)!;
   if ('block' in result) {
-    const reason = `the self-test passed with blocks of ${result.block} channels`;
+    const passed = `the self-test passed with blocks of ${result.block} channels`;
+    const reason = name === 'blocked' ? `asked for; ${passed}` : passed;
     return { lowering: blocked(result.block), reason };
   }
   if (name === 'blocked') {
