@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { BenchResult, Profile } from '../src/bench/index.js';
+import type { BenchResult, Profile, Ratios } from '../src/bench/index.js';
 import { tinyRecipeFile } from './support/training.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
 
@@ -45,12 +45,23 @@ function bench(...args: string[]): { code: number | null; stdout: string; stderr
 
 test('measures two recipes in turn', () => {
   const options = ['--steps', '3', '--threads', '1', '--lowering', 'portable', '--json'];
-  const { code, stdout, stderr } = bench(recipeFile('one'), '--against', recipeFile('two'), ...options);
+  const files = [recipeFile('one'), recipeFile('two')] as const;
+  const { code, stdout, stderr } = bench(files[0], '--against', files[1], ...options);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const { results } = JSON.parse(stdout) as { results: BenchResult[] };
-  expect(results.map(({ recipe }) => recipe)).toEqual(['one', 'two']);
-  for (const { stepSeconds, peakBytes, weightBytes, processPeakBytes, lowering, threads } of results) {
+  const { results, ratios } = JSON.parse(stdout) as { results: (BenchResult & { file: string })[]; ratios: Ratios };
+  expect(results.map(({ recipe, file }) => [recipe, file])).toEqual([
+    ['one', files[0]],
+    ['two', files[1]],
+  ]);
+  expect(ratios.beyondWeightsBytes).toBe(results[0]!.beyondWeightsBytes / results[1]!.beyondWeightsBytes);
+  const rounds = results[0]!.roundSeconds.map((seconds, i) => seconds / results[1]!.roundSeconds[i]!);
+  expect(ratios.stepSeconds).toBe(rounds.sort((a, b) => a - b)[1]);
+  for (const { stepSeconds, roundSeconds, peakBytes, weightBytes, processPeakBytes, ...result } of results) {
+    const { lowering, threads, beyondWeightsBytes } = result;
     expect({ lowering, threads }).toEqual({ lowering: 'portable', threads: 1 });
+    expect(roundSeconds).toHaveLength(3);
+    expect(Math.max(...roundSeconds)).toBe(stepSeconds.max);
+    expect(beyondWeightsBytes).toBe(peakBytes - weightBytes);
     expect(stepSeconds.min).toBeGreaterThan(0);
     expect(stepSeconds.median).toBeGreaterThanOrEqual(stepSeconds.min);
     expect(stepSeconds.max).toBeGreaterThanOrEqual(stepSeconds.median);
@@ -58,6 +69,16 @@ test('measures two recipes in turn', () => {
     expect(peakBytes).toBeGreaterThan(weightBytes);
     expect(processPeakBytes).toBeGreaterThan(peakBytes);
   }
+});
+
+test('tells recipes of the same name apart by their files; --verbose says which lowering is used', () => {
+  const [one, two] = [recipeFile('one'), recipeFile('two', { name: 'one' })];
+  const { code, stdout, stderr } = bench(one, '--against', two, '--steps', '1', '--lowering', 'portable', '--verbose');
+  expect(code).toBe(0);
+  expect(stderr.match(/^one: lowering portable: asked for$/gm)).toHaveLength(2);
+  const lines = stdout.split('\n');
+  expect([lines[0], lines[2]].map((line) => line!.split(': ')[0])).toEqual([`one (${one})`, `one (${two})`]);
+  expect(lines[4]).toMatch(/^first \/ second: step \S+ \(median over the rounds\), memory beyond weights \S+$/);
 });
 
 test('profiles two recipes, and leaves no file', () => {

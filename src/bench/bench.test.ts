@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { alternate, spread, type Trainer } from './bench.js';
+import { alternate, ratios, spread, type Trainer } from './bench.js';
 
 /** Notes what is asked of it; its steps take 1, 2, … seconds. */
 function recorder(name: string, log: string[], failAt = Infinity): Trainer<string> {
@@ -40,4 +40,10 @@ test('the median of an even number of values is the mean of the middle two', () 
   expect(spread([4, 1, 3, 10])).toEqual({ min: 1, median: 3.5, max: 10 });
   expect(spread([5, 1, 2])).toEqual({ min: 1, median: 2, max: 5 });
   expect(() => spread([])).toThrow(RangeError);
+});
+
+test('two results are compared round by round', () => {
+  const first = { roundSeconds: [1, 8, 3], beyondWeightsBytes: 30 };
+  const second = { roundSeconds: [2, 4, 4], beyondWeightsBytes: 40 };
+  expect(ratios(first, second)).toEqual({ stepSeconds: 0.75, beyondWeightsBytes: 0.75 });
 });

@@ -11,6 +11,12 @@ import { WorkerProcess } from './process.js';
 
 export type { Subject } from './messages.js';
 
+export interface Spread {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
 export interface BenchResult {
   readonly recipe: string;
   readonly schedule: string;
@@ -19,15 +25,34 @@ export interface BenchResult {
   readonly batch: number;
   /** Building the graphs and creating the sessions. */
   readonly openSeconds: number;
-  readonly stepSeconds: { readonly min: number; readonly median: number; readonly max: number };
+  readonly stepSeconds: Spread;
+  /** Of each measured step, in order. */
+  readonly roundSeconds: readonly number[];
   /** Peak resident memory of the process, less that before the weights were loaded. */
   readonly peakBytes: number;
   /** Parameters, running statistics and optimizer state. */
   readonly weightBytes: number;
+  /** `peakBytes` less `weightBytes`. */
+  readonly beyondWeightsBytes: number;
   /** What should be alive at once beyond the weights, by the graphs. */
   readonly predictedBytes: number;
   /** Peak resident memory of the whole process, from its start on. */
   readonly processPeakBytes: number;
+}
+
+/** How two results that were measured in turn compare: the first over the second. */
+export interface Ratios {
+  /** The median of the ratios of the rounds, in each of which the two took their steps one after the other. */
+  readonly stepSeconds: number;
+  readonly beyondWeightsBytes: number;
+}
+
+/** What a benchmark tells while it runs. */
+export interface BenchListener {
+  /** After each round: how many are done. */
+  readonly progress?: (done: number) => void;
+  /** A line on what was chosen, and why. */
+  readonly note?: (line: string) => void;
 }
 
 /** A process that trains: what it takes to measure it in turn with others. */
@@ -47,21 +72,31 @@ export interface Measurement<Finished> {
 
 /**
  * @param steps measured for each subject, after one that is not
- * @param progress called after each round with the number of rounds done
  * @throws InputError or RunError as the first process that fails
  */
 export async function bench(
   subjects: readonly Subject[],
   steps: number,
-  progress: (done: number) => void = () => {},
+  { progress, note }: BenchListener = {},
 ): Promise<BenchResult[]> {
-  const measurements = await alternate(
-    subjects.map((subject) => new BenchProcess(subject)),
-    steps,
-    progress,
-  );
-  return measurements.map(({ seconds, finished }) => ({ ...finished, stepSeconds: spread(seconds) }));
+  const processes = subjects.map((subject) => new BenchProcess(subject, note));
+  const measurements = await alternate(processes, steps, progress);
+  return measurements.map(({ seconds, finished }) => ({
+    ...finished,
+    stepSeconds: spread(seconds),
+    roundSeconds: seconds,
+  }));
 }
+
+/** @param first measured in turn with `second`, in as many rounds */
+export function ratios(first: Compared, second: Compared): Ratios {
+  return {
+    stepSeconds: median(first.roundSeconds.map((seconds, round) => seconds / second.roundSeconds[round]!)),
+    beyondWeightsBytes: first.beyondWeightsBytes / second.beyondWeightsBytes,
+  };
+}
+
+type Compared = Pick<BenchResult, 'roundSeconds' | 'beyondWeightsBytes'>;
 
 /**
  * Starts all processes, then takes one step of each in turn, and kills them in the end.
@@ -90,13 +125,20 @@ export async function alternate<Finished>(
   }
 }
 
+/** A result without the times of its steps. */
+type Finished = Omit<BenchResult, 'stepSeconds' | 'roundSeconds'>;
+
 /** The process of one recipe. */
-export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
+export class BenchProcess implements Trainer<Finished> {
   private readonly worker: WorkerProcess;
   private openSeconds = 0;
   private lowering: Lowering = portable;
 
-  constructor(private readonly subject: Subject) {
+  /** @param note takes a line on what was chosen, and why */
+  constructor(
+    private readonly subject: Subject,
+    private readonly note: (line: string) => void = () => {},
+  ) {
     this.worker = new WorkerProcess(subject.recipe.name);
   }
 
@@ -104,13 +146,14 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
     const ready = await this.worker.ask({ kind: 'start', subject: this.subject }, 'ready');
     this.openSeconds = ready.openSeconds;
     if (ready.block !== undefined) this.lowering = blocked(ready.block);
+    for (const line of ready.notes) this.note(`${this.subject.recipe.name}: ${line}`);
   }
 
   async step(): Promise<number> {
     return (await this.worker.ask({ kind: 'step' }, 'stepped')).seconds;
   }
 
-  async finish(): Promise<Omit<BenchResult, 'stepSeconds'>> {
+  async finish(): Promise<Finished> {
     const { peakBytes, weightBytes, processPeakBytes } = await this.worker.ask({ kind: 'finish' }, 'finished');
     const { recipe, threads } = this.subject;
     const schedule = this.subject.schedule as ScheduleName;
@@ -125,6 +168,7 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
       openSeconds: this.openSeconds,
       peakBytes,
       weightBytes,
+      beyondWeightsBytes: peakBytes - weightBytes,
       predictedBytes: predictStepMemory(recipe, { schedule: predicted, lowering: this.lowering }).peakBytes,
       processPeakBytes,
     };
@@ -136,7 +180,7 @@ export class BenchProcess implements Trainer<Omit<BenchResult, 'stepSeconds'>> {
 }
 
 /** @throws RangeError unless there is one at least */
-export function spread(values: readonly number[]): { min: number; median: number; max: number } {
+export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   if (sorted.length === 0) throw new RangeError('no values to take a median of');
   return { min: sorted[0]!, median: median(sorted), max: sorted.at(-1)! };

@@ -2,9 +2,12 @@
 export {
   alternate,
   bench,
+  type BenchListener,
   BenchProcess,
   type BenchResult,
   type Measurement,
+  type Ratios,
+  ratios,
   type Subject,
   type Trainer,
 } from './bench.js';

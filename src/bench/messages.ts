@@ -28,6 +28,8 @@ export type Answer =
       readonly lowering: string;
       /** Channels in a block of the blocked lowering. */
       readonly block?: number;
+      /** Lines on what was chosen, and why. */
+      readonly notes: readonly string[];
     }
   | { readonly kind: 'stepped'; readonly seconds: number }
   | { readonly kind: 'profiled'; readonly costs: StepCosts }

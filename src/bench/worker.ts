@@ -37,7 +37,8 @@ class Worker {
     profiling: Pick<EngineOptions, 'profileFolder'>,
   ): Promise<{ worker: Worker; answer: Answer }> {
     const started = performance.now();
-    const open = await openEngine(recipe, { ...options, ...profiling });
+    const notes: string[] = [];
+    const open = await openEngine(recipe, { ...options, ...profiling, note: (line) => notes.push(line) });
     const openSeconds = (performance.now() - started) / 1000;
     const batch = syntheticBatch(recipe);
     const { parameters, states } = open.manifest;
@@ -53,7 +54,7 @@ class Worker {
     const { name, block } = open.lowering.lowering;
     return {
       worker,
-      answer: { kind: 'ready', openSeconds, lowering: name, ...(block === undefined ? {} : { block }) },
+      answer: { kind: 'ready', openSeconds, lowering: name, notes, ...(block === undefined ? {} : { block }) },
     };
   }
 

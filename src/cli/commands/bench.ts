@@ -1,6 +1,7 @@
 /** `hpff bench RECIPE`: step time and peak memory on synthetic data. */
 import { availableParallelism } from 'node:os';
-import { bench, type BenchResult, profile, type Subject } from '../../bench/index.js';
+import { bench, type BenchResult, profile, type Ratios, ratios, type Subject } from '../../bench/index.js';
+import { printable } from '../../files/printable.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
@@ -11,6 +12,7 @@ import {
   stagesOption,
   stepsOption,
   threadsOption,
+  verboseOption,
 } from '../options.js';
 import { Output } from '../output.js';
 import { profileTables } from '../profile-tables.js';
@@ -26,10 +28,14 @@ interface BenchOptions extends CommonOptions {
   readonly steps?: number;
   readonly batch?: number;
   readonly profile?: true;
+  readonly verbose?: true;
 }
 
 const details = `
 Each recipe runs in a process of its own, their steps in turn; times are the minimum, median and maximum of the steps after the first.
+With --against, the ratio of the step times is the median of the ratios of the rounds, in each of which both take a step one after the
+other: it says more than the ratio of the medians where the machine is faster at some times than at others.
+
 Peak memory is the highest resident memory of that process less what it had before the weights were loaded; beyond weights leaves out
 parameters, running statistics and optimizer state too. Predicted is what is alive at once of all that the graphs make (see hpff inspect).
 The peak of the whole process counts from its start on.
@@ -46,6 +52,7 @@ export const addBench: AddCommand = (program, streams) => {
     .addOption(delayOption())
     .addOption(stagesOption())
     .addOption(loweringOption())
+    .addOption(verboseOption())
     .addOption(threadsOption())
     .addOption(stepsOption().default(5))
     .addOption(batchOption())
@@ -58,12 +65,19 @@ export const addBench: AddCommand = (program, streams) => {
       const { steps = 5 } = options;
       const subjects = recipes.map((recipe) => subjectOf(recipe, options));
       const total = options.profile ? 2 * steps : steps;
-      using bar = options.json ? noProgress : showProgress(streams.stderr, { total, unit: 'rounds' });
-      const results = await bench(subjects, steps, (done) => bar.update(done, ''));
-      if (!options.profile) return output.result({ results }, table(results));
-      const profiles = await profile(subjects, steps, (done) => bar.update(steps + done, ''));
-      const tables = profiles.map((found, i) => profileTables(found, results[i]!.stepSeconds.median));
-      output.result({ results, profiles }, [table(results), ...tables].join('\n\n'));
+      using bar = options.json ? noProgress : showProgress(streams.stderr, { total, unit: 'round' });
+      const note = options.verbose ? { note: options.json ? output.message : (line: string) => bar.line(line) } : {};
+      const measured = await bench(subjects, steps, { progress: (done) => bar.update(done, ''), ...note });
+      const results = measured.map((result, i) => ({ file: files[i]!, ...result }));
+      const [first, second] = results;
+      const compared = first && second ? { ratios: ratios(first, second) } : {};
+      const text = table(results, compared.ratios);
+      if (!options.profile) return output.result({ results, ...compared }, text);
+      const found = await profile(subjects, steps, (done) => bar.update(steps + done, ''));
+      const profiles = found.map((each, i) => ({ file: files[i]!, ...each }));
+      const named = titled(profiles);
+      const tables = named.map((each, i) => profileTables(each, results[i]!.stepSeconds.median));
+      output.result({ results, ...compared, profiles }, [text, ...tables].join('\n\n'));
     });
 };
 
@@ -73,32 +87,35 @@ function subjectOf(recipe: Recipe, { schedule, delay, stages, lowering, threads,
   return { recipe: { ...recipe, data }, schedule, delay, stages, lowering, threads: threads ?? each };
 }
 
-function table(results: readonly BenchResult[]): string {
-  const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
-  const lines = results.map(
-    ({
-      recipe,
-      schedule,
-      lowering,
-      threads,
-      batch,
-      stepSeconds,
-      peakBytes,
-      weightBytes,
-      predictedBytes,
-      processPeakBytes,
-      openSeconds,
-    }) =>
+/** With the file beside the name of the recipe where another has the same name. */
+function titled<T extends { readonly file: string; readonly recipe: string }>(entries: readonly T[]): T[] {
+  const twice = new Set(entries.map(({ recipe }) => recipe)).size < entries.length;
+  return entries.map((entry) => (twice ? { ...entry, recipe: `${entry.recipe} (${printable(entry.file)})` } : entry));
+}
+
+function table(results: readonly (BenchResult & { readonly file: string })[], compared?: Ratios): string {
+  const lines = titled(results).map(
+    ({ recipe, schedule, lowering, threads, batch, stepSeconds, openSeconds, ...memory }) =>
       `${recipe}: ${schedule}, ${lowering}, threads ${threads}, batch ${batch}\n` +
       `  step ${stepSeconds.median.toFixed(3)} s (${stepSeconds.min.toFixed(3)} … ${stepSeconds.max.toFixed(3)}), ` +
-      `peak ${mebibytes(peakBytes)} MiB, beyond weights ${mebibytes(peakBytes - weightBytes)} MiB ` +
-      `(predicted ${mebibytes(predictedBytes)} MiB), whole process ${mebibytes(processPeakBytes)} MiB, opened in ${openSeconds.toFixed(2)} s`,
+      `${memoryText(memory)}, opened in ${openSeconds.toFixed(2)} s`,
   );
-  const [first, second] = results;
-  if (first && second) {
-    const ratio = (first.stepSeconds.median / second.stepSeconds.median).toFixed(3);
-    const memory = ((first.peakBytes - first.weightBytes) / (second.peakBytes - second.weightBytes)).toFixed(3);
-    lines.push(`first / second: step ${ratio}, memory beyond weights ${memory}`);
+  if (compared) {
+    const { stepSeconds, beyondWeightsBytes } = compared;
+    lines.push(
+      `first / second: step ${stepSeconds.toFixed(3)} (median over the rounds), ` +
+        `memory beyond weights ${beyondWeightsBytes.toFixed(3)}`,
+    );
   }
   return lines.join('\n');
+}
+
+type Memory = Pick<BenchResult, 'peakBytes' | 'beyondWeightsBytes' | 'predictedBytes' | 'processPeakBytes'>;
+
+function memoryText({ peakBytes, beyondWeightsBytes, predictedBytes, processPeakBytes }: Memory): string {
+  const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return (
+    `peak ${mebibytes(peakBytes)}, beyond weights ${mebibytes(beyondWeightsBytes)} ` +
+    `(predicted ${mebibytes(predictedBytes)}), whole process ${mebibytes(processPeakBytes)}`
+  );
 }
