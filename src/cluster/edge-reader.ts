@@ -34,6 +34,8 @@ export interface EdgeValue extends TensorValue {
 
 /** A request for messages ends after that time, and is made anew. */
 const FETCH_MILLISECONDS = 10_000;
+/** While there is nothing to send, the server says so at this pace; two that are missing end the request. */
+const HEARTBEAT_MILLISECONDS = 2_500;
 const MAX_FETCH = 256;
 /** How long a stream must be missing before it counts as gone: a server that starts may find it only later. */
 const GONE_MILLISECONDS = 5_000;
@@ -175,7 +177,11 @@ export class EdgeReader implements AsyncIterable<EdgeValue> {
     let delivered = 0;
     while (!cut.aborted && !this.isStopped) {
       await this.untilRoom(cut);
-      const batch = await consumer.fetch({ max_messages: this.messagesWanted(), expires: FETCH_MILLISECONDS });
+      const batch = await consumer.fetch({
+        max_messages: this.messagesWanted(),
+        expires: FETCH_MILLISECONDS,
+        idle_heartbeat: HEARTBEAT_MILLISECONDS,
+      });
       const stopListening = onAbort([cut, ...this.signals], () => void batch.close());
       try {
         for await (const message of batch) {

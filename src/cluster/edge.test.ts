@@ -130,6 +130,25 @@ describe.skipIf(noNatsServer !== null)(`edges over NATS${skipped}`, () => {
     await third.close();
   });
 
+  it('gives a value once, though the server sends it again as long as it is not acknowledged', async () => {
+    const address = await newEdge();
+    const writer = await EdgeWriter.open(connection, address, { partBytes: 1024 });
+    const values = [noise(0, 'x', [600]), noise(1, 'x', [600])];
+    await sendAll(writer, values);
+    const reader = await EdgeReader.open(connection, address, { ackWait: 200 });
+    const held = [(await reader.next())!, (await reader.next())!];
+    const { consumers } = connection.streams;
+    const deliveries = async (): Promise<number> =>
+      (await consumers.info(`hpff-${address.run}-3-0-features`, 'reader')).delivered.consumer_seq;
+    await expect.poll(deliveries, { timeout: 5_000 }).toBeGreaterThanOrEqual(12); // six parts, twice
+    await writer.send(noise(2, 'x', [600]));
+    const last = (await reader.next())!;
+    expect(last.step).toBe(2);
+    for (const value of [...held, last]) value.done();
+    await eventuallyEmpty(connection, address);
+    await reader.close();
+  });
+
   it('drops repeated messages and those of another generation', async () => {
     const address = await newEdge();
     const writer = await EdgeWriter.open(connection, address);
