@@ -38,6 +38,7 @@ test('check --json writes one document; warnings stand in it and on stderr', asy
   expect(code).toBe(0);
   const warning = expect.stringContaining('plain back-propagation') as string;
   expect(JSON.parse(stdout)).toMatchObject({
+    valid: true,
     name: 'digits-hpff',
     warnings: [warning],
     recipe: { split: { modules: 2 } },
@@ -66,15 +67,9 @@ test('schema prints the JSON Schema, indented or on one line', async () => {
 });
 
 test.each<[string[], string]>([
-  [
-    [],
-    'hpff: USAGE: missing command, allowed: check, inspect, init, build, bench, train, eval, export, step, devices, schema, help (see hpff --help)',
-  ],
+  [[], 'hpff: USAGE: missing command, allowed: check, inspect, '],
   [['chekc'], "hpff: USAGE: unknown command 'chekc' (Did you mean check?)"],
-  [
-    ['help', 'chekc'],
-    'hpff: USAGE: help: found "chekc", allowed: check, inspect, init, build, bench, train, eval, export, step, devices, schema, help',
-  ],
+  [['help', 'chekc'], 'hpff: USAGE: help: found "chekc", allowed: check, inspect, '],
   [['check'], "hpff: USAGE: missing required argument 'recipe'"],
   [['check', 'a', 'b'], 'hpff: USAGE: too many arguments'],
   [['check', recipe, '--jsn'], "hpff: USAGE: unknown option '--jsn' (Did you mean --json?)"],
@@ -89,15 +84,44 @@ test.each<[string[], string]>([
   expect(stderr.slice(0, line.length)).toBe(line);
 });
 
-test('a bad recipe is refused with exit code 2, one line, and nothing on stdout, with --json too', async () => {
+test('everything that is wrong with a recipe has a line of its own and exit code 2; with --json also one document', async () => {
+  const text = (await readFile(recipe, 'utf8'))
+    .replace('"batch": 64', '"batch": 0')
+    .replace('"seed": 1', '"seed": -1, "sead": 1');
+  const at = await file('bad.json', text);
+  const messages = [
+    `${at}: data.batch: found 0, allowed: an integer from 1 to 65536`,
+    `${at}: seed: found -1, allowed: an integer from 0 to 4294967295`,
+    expect.stringMatching(/: sead: unknown key, allowed: /) as string,
+  ];
+  const plain = await hpff('check', at);
+  const json = await hpff('check', at, '--json');
+  expect(plain).toMatchObject({ code: 2, stdout: '', stderr: json.stderr });
+  const lines = plain.stderr.split('\n').slice(0, -1);
+  expect(lines.map((line) => line.replace('hpff: RECIPE_INVALID: ', ''))).toEqual(messages);
+  expect(json.code).toBe(2);
+  expect(JSON.parse(json.stdout)).toEqual({
+    valid: false,
+    errors: messages.map((message) => ({ code: 'RECIPE_INVALID', message })),
+  });
+});
+
+test('what does not fit the data set is told all together', async () => {
+  const text = (await readFile(recipe, 'utf8'))
+    .replace('"classes": 10', '"classes": 9')
+    .replace('"batch": 64', '"batch": 1438');
+  const { code, stdout, stderr } = await hpff('check', await file('bad.json', text), '--json');
+  expect({ code, codes: stderr.match(/[A-Z]+_[A-Z]+/g) }).toEqual({ code: 2, codes: ['DATA_CLASSES', 'DATA_BATCH'] });
+  expect(JSON.parse(stdout)).toMatchObject({ errors: [{ code: 'DATA_CLASSES' }, { code: 'DATA_BATCH' }] });
+});
+
+test('other commands refuse a bad recipe in one line, with nothing on stdout', async () => {
   const at = await file('bad.json', (await readFile(recipe, 'utf8')).replace('"batch": 64', '"batch": 0'));
-  for (const args of [[at], [at, '--json']]) {
-    expect(await hpff('check', ...args)).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: `hpff: RECIPE_INVALID: ${at}: data.batch: found 0, allowed: an integer from 1 to 65536\n`,
-    });
-  }
+  expect(await hpff('inspect', at, '--json')).toEqual({
+    code: 2,
+    stdout: '',
+    stderr: `hpff: RECIPE_INVALID: ${at}: data.batch: found 0, allowed: an integer from 1 to 65536\n`,
+  });
 });
 
 test.each([[['--help']], [['help']], [['check', '--help']], [['schema', '-h']], [['help', 'check']]])(

@@ -7,6 +7,14 @@ import type { Sink } from './output.js';
 
 const LINE_LENGTH = 2000;
 
+/** Several things that went wrong, each with a line of its own. */
+export class Failures extends Error {
+  /** @param errors one at least */
+  constructor(readonly errors: readonly Error[]) {
+    super(errors.map(({ message }) => message).join('; '));
+  }
+}
+
 /**
  * Writes `hpff: CODE: message`, or `hpff: internal error: …` for what nobody foresaw. The stack follows only where the
  * environment sets HPFF_DEBUG=1.
@@ -14,6 +22,7 @@ const LINE_LENGTH = 2000;
  */
 export function reportError(error: unknown, stderr: Sink): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  if (error instanceof Failures) return Math.max(...error.errors.map((each) => reportError(each, stderr)));
   const { line, exitCode } = describe(error);
   stderr.write(`hpff: ${printable(line, LINE_LENGTH)}\n`);
   if (process.env.HPFF_DEBUG === '1' && error instanceof Error) stderr.write(`${error.stack}\n`);

@@ -15,16 +15,20 @@ const facts: Readonly<Record<DatasetName, Facts>> = {
 };
 
 /**
- * Whether a recipe's network and batch fit its data set.
- *
- * @throws InputError as `checkConfig` and `checkClasses`; `DATA_BATCH` where a batch is larger than the set
+ * Whether a recipe's network and batch fit its data set: checks that do not depend on each other.
+ * @returns each throws InputError, as `checkConfig` and `checkClasses`; `DATA_BATCH` where a batch is larger than the set
  */
-export function checkDataOf({ network, data }: Recipe): void {
+export function dataChecks({ network, data }: Recipe): (() => void)[] {
   const name = data.dataset;
   const { image, classes, train } = facts[name];
-  checkConfig({ name, image }, data, network.image);
-  checkClasses({ name, classes }, network.classes);
-  if (data.batch > train) {
-    throw new InputError('DATA_BATCH', `data.batch is ${data.batch}; allowed: 1 to ${train}, the images of ${name}`);
-  }
+  return [
+    () => checkConfig({ name, image }, data, network.image),
+    () => checkClasses({ name, classes }, network.classes),
+    () => checkBatch(data.batch, name, train),
+  ];
+}
+
+function checkBatch(batch: number, name: DatasetName, train: number): void {
+  if (batch <= train) return;
+  throw new InputError('DATA_BATCH', `data.batch is ${batch}; allowed: 1 to ${train}, the images of ${name}`);
 }

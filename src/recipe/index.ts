@@ -1,4 +1,5 @@
 /** Recipes: what to train, on what, and how. */
+export { RecipeRefusal } from './issues.js';
 export { parseRecipe, readRecipe, recipeHash, toJson } from './parse.js';
 export { datasetNames, recipeJsonSchema } from './schema.js';
 export { recipeWarnings } from './warnings.js';

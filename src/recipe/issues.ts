@@ -22,15 +22,33 @@ export function issuesOf(error: z.ZodError): Issue[] {
   });
 }
 
+/** The refusal of a recipe, `RECIPE_INVALID`: the first issue in full, the others counted. */
+export class RecipeRefusal extends InputError {
+  /** @param lines what is wrong, a line for each path */
+  constructor(readonly lines: readonly [string, ...string[]]) {
+    super('RECIPE_INVALID', lines.length === 1 ? lines[0] : `${lines[0]} (and ${lines.length - 1} more)`);
+  }
+
+  /** One error for each line. */
+  get each(): InputError[] {
+    return this.lines.map((line) => new InputError(this.code, line));
+  }
+}
+
 /**
- * The error for a recipe with issues: the first in full, the others counted by their paths.
+ * The error for a recipe with issues.
  * @param value the recipe as found
  * @param where its file, or another name for it
  */
-export function refusal(value: unknown, where: string, issues: readonly [Issue, ...Issue[]]): InputError {
-  const more = new Set(issues.map((issue) => describePath(issue.path))).size - 1;
-  const rest = more === 0 ? '' : ` (and ${more} more)`;
-  return new InputError('RECIPE_INVALID', `${printable(where)}: ${describeIssue(value, issues[0])}${rest}`);
+export function refusal(value: unknown, where: string, issues: readonly [Issue, ...Issue[]]): RecipeRefusal {
+  const [first, ...rest] = issues;
+  const line = (issue: Issue): string => `${printable(where)}: ${describeIssue(value, issue)}`;
+  const told = new Set([describePath(first.path)]);
+  const others = rest.filter(({ path }) => {
+    const at = describePath(path);
+    return told.has(at) ? false : told.add(at);
+  });
+  return new RecipeRefusal([line(first), ...others.map(line)]);
 }
 
 function describeIssue(value: unknown, { path, allowed, unknownKey }: Issue): string {
