@@ -7,16 +7,20 @@ export interface Normalised {
   readonly recipe: Recipe;
   /** Keys of `local` that were set but have no effect under the recipe's rule. */
   readonly ignored: readonly (keyof LocalConfig)[];
+  /** Whether that is so of the split. */
+  readonly splitIgnored: boolean;
 }
 
 /** @param defaultName name of a recipe that does not give its own */
 export function normalise(shape: RecipeShape, defaultName: string): Normalised {
   const written = fillLocal(shape.local);
   const local = keepWhatTheRuleUses(written);
+  const writtenSplit = normaliseSplit(shape.split);
+  const split = local.rule === 'bp' ? { modules: 1 } : writtenSplit;
   const recipe: Recipe = {
     name: shape.name ?? defaultName,
     network: shape.network,
-    split: normaliseSplit(shape.split),
+    split,
     local,
     optimizer: shape.optimizer,
     schedule: shape.schedule,
@@ -24,7 +28,11 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
     seed: shape.seed,
   };
   const keys = Object.keys(written) as (keyof LocalConfig)[];
-  return { recipe, ignored: keys.filter((key) => !isDeepStrictEqual(written[key], local[key])) };
+  return {
+    recipe,
+    ignored: keys.filter((key) => !isDeepStrictEqual(written[key], local[key])),
+    splitIgnored: !isDeepStrictEqual(writtenSplit, split),
+  };
 }
 
 function normaliseSplit(split: RecipeShape['split']): SplitConfig {

@@ -8,7 +8,7 @@ import { issuesOf, refusal, type Issue } from './issues.js';
 import { normalise } from './normalise.js';
 import { recipeSchema } from './schema.js';
 import type { Recipe } from './types.js';
-import { ignoredKeyWarnings, recipeWarnings } from './warnings.js';
+import { ignoredKeyWarnings, recipeWarnings, splitIgnoredWarning } from './warnings.js';
 
 const MAX_RECIPE_BYTES = 2 ** 20;
 
@@ -23,7 +23,8 @@ export function parseRecipe(value: unknown, where: string, warn: (line: string) 
   const result = recipeSchema.safeParse(value);
   const issues = result.success ? consistencyIssues(result.data) : issuesOf(result.error);
   if (!result.success || issues.length > 0) throw refusal(value, where, issues as [Issue, ...Issue[]]);
-  const { recipe, ignored } = normalise(result.data, nameOf(where));
+  const { recipe, ignored, splitIgnored } = normalise(result.data, nameOf(where));
+  if (splitIgnored) warn(splitIgnoredWarning);
   for (const line of [...ignoredKeyWarnings(recipe.local, ignored), ...recipeWarnings(recipe)]) warn(line);
   return recipe;
 }

@@ -11,6 +11,8 @@ export function ignoredKeyWarnings(local: LocalConfig, ignored: readonly (keyof 
   return ignored.map((key) => `local.${key}: ${reasonIgnored(local, key)}`);
 }
 
+export const splitIgnoredWarning = 'split: ignored, since rule bp has one module: the whole network';
+
 function reasonIgnored({ rule, patches }: LocalConfig, key: keyof LocalConfig): string {
   if (rule === 'bp') return 'ignored, since rule bp has no heads';
   if (key !== 'patches') return `ignored, since rule ${rule} has no decoder and weighs its one loss by 1`;
