@@ -15,6 +15,7 @@ import { addInspect } from './commands/inspect.js';
 import { addSchema } from './commands/schema.js';
 import { addStep } from './commands/step.js';
 import { addTrain } from './commands/train.js';
+import { addWorker } from './commands/worker.js';
 import type { Sink, Streams } from './output.js';
 import { reportError } from './report-error.js';
 
@@ -26,6 +27,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBuild,
   addBench,
   addTrain,
+  addWorker,
   addEval,
   addExport,
   addStep,

@@ -1,5 +1,7 @@
-/** Progress of long work: a bar on a terminal, now and then a plain line elsewhere. */
+/** Progress of long work: a bar on a terminal, now and then a plain line elsewhere. And what stages of a pipeline do, in words. */
 import cliProgress, { type MultiBar, type Options, type Params, type SingleBar } from 'cli-progress';
+import type { StageTimes } from '../pipeline/index.js';
+import { stageShares } from '../train/events.js';
 import type { Sink } from './output.js';
 
 /** Owns the last line of a terminal and a timer until it is disposed. */
@@ -98,3 +100,35 @@ class ProgressLines implements Progress {
 
   [Symbol.dispose](): void {}
 }
+
+/** How busy each stage is, e.g. `busy 93 % 88 %`. */
+export function busyNote(stages: readonly StageTimes[]): string {
+  return `busy ${stages.map((times) => percent(stageShares(times).busy)).join(' ')}`;
+}
+
+/** Where the time of each stage went, a line for each. */
+export function stageLines(stages: readonly StageTimes[]): string[] {
+  return stages.map((times, i) => {
+    const { busy, waiting, transfer } = stageShares(times);
+    const moved = times.transferSeconds > 0 ? `, meanwhile sending ${percent(transfer)}` : '';
+    return `stage ${i} (${namesOf(times.modules)}): busy ${percent(busy)}, waiting ${percent(waiting)}${moved}`;
+  });
+}
+
+/** Times of the same stages, added up. @param sums none: there are no earlier ones */
+export function addStageTimes(sums: readonly StageTimes[], stages: readonly StageTimes[]): StageTimes[] {
+  return stages.map((times, i) => {
+    const { busySeconds = 0, waitingSeconds = 0, transferSeconds = 0 } = sums[i] ?? {};
+    return {
+      modules: times.modules,
+      busySeconds: busySeconds + times.busySeconds,
+      waitingSeconds: waitingSeconds + times.waitingSeconds,
+      transferSeconds: transferSeconds + times.transferSeconds,
+    };
+  });
+}
+
+const percent = (share: number): string => `${Math.round(100 * share)} %`;
+
+const namesOf = (modules: readonly number[]): string =>
+  modules.length === 1 ? `module ${modules[0]}` : `modules ${modules[0]}-${modules.at(-1)}`;

@@ -22,3 +22,6 @@ export {
   type ListenOptions,
   type RequestKind,
 } from './control.js';
+export { openCluster, type ClusterOptions } from './open-cluster.js';
+export { work, type WorkerOptions } from './worker.js';
+export { LostError } from './workforce.js';

@@ -44,32 +44,23 @@ export const memoryCosts = (costs: readonly ModuleCost[]): number[] =>
 const MEASURE_MILLISECONDS = 1500;
 const MEASURE_STEPS = 4;
 
-/** When a task of a module ran; in milliseconds. */
-export interface ModuleTime {
-  readonly module: number;
-  readonly begin: number;
-  readonly end: number;
-}
-
 /**
  * Measures on noise what the tasks of each module take, in milliseconds: the shortest of a few steps. The engine's state is meaningless afterwards.
- * @param takeTimes gives, and forgets, the times of the tasks that have run since the last call
  */
-export async function measureModules(
-  engine: PipelineEngine,
-  recipe: Recipe,
-  takeTimes: () => readonly ModuleTime[],
-): Promise<number[]> {
+export async function measureModules(engine: PipelineEngine, recipe: Recipe): Promise<number[]> {
+  let sums: number[] = [];
+  const { trace } = engine;
+  engine.trace = ({ module, begin, end }) => (sums[module] = (sums[module] ?? 0) + end - begin);
   engine.load(initialWeights(recipe));
   const batch = syntheticBatch(recipe, new Random(0, 'balance'));
   const shortest: number[] = [];
   const begun = performance.now();
   for (let step = 1; step <= MEASURE_STEPS && performance.now() - begun < MEASURE_MILLISECONDS; step++) {
+    sums = [];
     await engine.step(batch, 0, step);
-    const sums: number[] = [];
-    for (const { module, begin, end } of takeTimes()) sums[module] = (sums[module] ?? 0) + end - begin;
     sums.forEach((sum, module) => (shortest[module] = Math.min(shortest[module] ?? Infinity, sum)));
   }
+  engine.trace = trace;
   engine.takeTimes();
   return shortest;
 }

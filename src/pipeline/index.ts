@@ -1,5 +1,6 @@
 /** Running training steps: engines and how to open one. */
 export { chooseLowering, type LoweringChoice, loweringNames } from './choose-lowering.js';
+export { runOneStep } from './engine.js';
 export type { StageTimes, StepInput, StepLosses, StepReport, StepRun, TaskProfile, TrainEngine } from './engine.js';
 export {
   type EngineOptions,
@@ -12,6 +13,14 @@ export {
 } from './open-engine.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
 export { collectGarbage } from './process-memory.js';
+export { openStage, type OpenStage } from './open-stage.js';
+export { balance, measureModules, memoryCosts } from './balance.js';
+export { Orchestrator } from './orchestrator.js';
 export { PipelineEngine } from './pipeline-engine.js';
+export { StageClock } from './stage-clock.js';
+export { totalLoss } from './step-findings.js';
 export type { TraceEvent } from './orchestrator.js';
 export { StepEngine } from './step-engine.js';
+export { LoadedGraphs } from './loaded-graphs.js';
+export { TaskRunner } from './task-runner.js';
+export { trunkScores } from './trunk-scores.js';

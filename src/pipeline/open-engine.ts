@@ -8,7 +8,7 @@ import type { Recipe } from '../recipe/types.js';
 import { parseDevice } from '../runtime/device.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { balance, measureModules, memoryCosts, type ModuleTime } from './balance.js';
+import { balance, measureModules, memoryCosts } from './balance.js';
 import { chooseLowering, type LoweringChoice } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';
 import type { TraceEvent } from './orchestrator.js';
@@ -59,6 +59,10 @@ export interface OpenEngine {
   readonly lowering: LoweringChoice;
   /** Releases sessions, tensors and the runtime. */
   readonly dispose: () => void;
+  /** Of an engine on several machines: makes it able to train again after a loss. The state is then to be loaded anew. */
+  readonly recover?: (signal?: AbortSignal) => Promise<void>;
+  /** Of such an engine: lets the other machines go and releases all; to be called before `dispose`. */
+  readonly leave?: () => Promise<void>;
 }
 
 /** What a schedule computes with. */
@@ -135,22 +139,18 @@ async function loadPipeline(
     throw new InputError('STAGES', `--stages: found ${asked}, allowed: 1 to ${modules}, the modules of ${recipe.name}`);
   }
   const stages = Math.min(plan.stages, modules);
-  let times: ModuleTime[] | undefined = [];
-  const engine = await PipelineEngine.create(runtime, graphs, {
-    delay: plan.delay,
-    trace: (event) => (times ? times.push(event) : trace?.(event)),
-  });
+  const engine = await PipelineEngine.create(runtime, graphs, { delay: plan.delay });
   try {
     if (stages > 1) {
       const costs =
         plan.balance === 'memory'
           ? memoryCosts(moduleCosts(buildStep(recipe, recipe.data.batch)))
-          : await measureModules(engine, recipe, () => times!.splice(0));
+          : await measureModules(engine, recipe);
       const arranged = balance(costs, stages);
       note?.(`stages, by ${plan.balance}: modules ${arranged.map(span).join(', ')}; threads of each: ${plan.threads}`);
       engine.arrange(arranged);
     }
-    times = undefined;
+    engine.trace = trace;
     return engine;
   } catch (error) {
     engine.dispose();

@@ -15,11 +15,11 @@ import { trunkScores } from './trunk-scores.js';
 export interface PipelineEngineOptions {
   /** Batches by which updates that wait for a relay are late, from 0. */
   readonly delay: number;
-  /** Is told of each task when it has run. */
-  readonly trace?: (event: TraceEvent) => void;
 }
 
 export class PipelineEngine implements TrainEngine {
+  /** Is told of each task when it has run. */
+  trace: ((event: TraceEvent) => void) | undefined;
   private clocks: readonly StageClock[];
 
   private constructor(
@@ -73,7 +73,8 @@ export class PipelineEngine implements TrainEngine {
   }
 
   async run(run: StepRun): Promise<void> {
-    await new Orchestrator(this.host, run, { ...this.options, clocks: this.clocks }).finish();
+    const { clocks, trace } = this;
+    await new Orchestrator(this.host, run, { ...this.options, clocks, trace }).finish();
   }
 
   async step(batch: Batch, learningRate: number, step: number, gradients = false): Promise<StepReport> {

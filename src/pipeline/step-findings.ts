@@ -12,6 +12,13 @@ export function requireBatch({ batch: expected }: Manifest, { image }: Batch): v
   throw new UsageError('ENGINE_BATCH', `batch has ${image.shape[0]} images, the graphs take ${expected}`);
 }
 
+/** The weighted sum of those losses that are there. */
+export function totalLoss(manifest: Manifest, losses: ReadonlyMap<string, number>): number {
+  let total = 0;
+  for (const { name, weight } of manifest.losses) if (losses.has(name)) total += weight * losses.get(name)!;
+  return total;
+}
+
 /** Losses and gradients of one step, as they are found. */
 export class StepFindings {
   private readonly losses = new Map<string, number>();
@@ -27,10 +34,9 @@ export class StepFindings {
     return true;
   }
 
+  /** Of a process that hosts some modules only, their part of the total. */
   report(manifest: Manifest): StepReport {
     const { losses, gradients } = this;
-    let total = 0;
-    for (const { name, weight } of manifest.losses) total += weight * losses.get(name)!;
-    return { losses, total, gradients };
+    return { losses, total: totalLoss(manifest, losses), gradients };
   }
 }

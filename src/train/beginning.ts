@@ -72,9 +72,14 @@ export function changedCircumstances({ run }: Beginning, now: CheckpointState['c
   const before = run.checkpoint.state.computed;
   const keys = Object.keys(now) as (keyof typeof now)[];
   return keys
+    .filter((key) => key !== 'schedule' || methodOf(before) !== methodOf(now))
     .filter((key) => before[key] !== now[key])
     .map((key) => `${key} was ${before[key]} and is now ${now[key]}: results may differ in their last bits`);
 }
+
+/** Without a delay, `async` computes what `sync` does, to the bit. */
+const methodOf = ({ schedule, delay }: CheckpointState['computed']): string =>
+  schedule === 'async' && delay === 0 ? 'sync' : schedule;
 
 function override(recipe: Recipe, { epochs, seed }: Overrides): Recipe {
   return {

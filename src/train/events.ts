@@ -71,6 +71,29 @@ export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | CheckpointEv
 /** What a run keeps in metrics.jsonl. */
 export type MetricsEvent = StepEvent | EvaluationEvent;
 
+/** Work between training steps; times in milliseconds of `performance.now()`. */
+export interface WorkSpan {
+  readonly kind: 'evaluation' | 'checkpoint';
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Shares of a stage's time, 0 … 1; `busy` and `waiting` are all of it, `transfer` goes on meanwhile. */
+export interface StageShares {
+  readonly busy: number;
+  readonly waiting: number;
+  readonly transfer: number;
+}
+
+/** Where the time of a stage went; nowhere, if it had none. */
+export function stageShares({ busySeconds, waitingSeconds, transferSeconds }: StageTimes): StageShares {
+  const all = busySeconds + waitingSeconds;
+  const of = (seconds: number): number => (all > 0 ? seconds / all : 0);
+  return { busy: of(busySeconds), waiting: of(waitingSeconds), transfer: of(transferSeconds) };
+}
+
 /** One step done, for a progress bar. */
 export interface StepProgress {
   readonly step: number;
@@ -82,6 +105,8 @@ export interface StepProgress {
 export interface TrainListener {
   readonly event?: (event: TrainEvent) => void;
   readonly progress?: (progress: StepProgress) => void;
+  /** Is told when it is done. */
+  readonly work?: (work: WorkSpan) => void;
   /** A doubtful circumstance, on one line. */
   readonly warn?: (line: string) => void;
 }

@@ -1,4 +1,5 @@
 /** What a training can be told. */
+import type { ClusterOptions } from '../cluster/index.js';
 import { UsageError } from '../errors.js';
 import type { EngineOptions } from '../pipeline/index.js';
 
@@ -8,6 +9,10 @@ export interface TrainOptions extends Pick<
 > {
   /** The run folder. */
   readonly folder: string;
+  /** Of the schedule `async`: a file for a Chrome trace of what its stages do; it is replaced. */
+  readonly traceFile?: string;
+  /** Train on the workers of a NATS server, by the schedule `async`; `stages` and `device` are then the workers'. */
+  readonly cluster?: ClusterOptions;
   /** Folder of the data set's files; needed where they are not bundled. */
   readonly data?: string;
   /** Epochs to train, instead of the recipe's; the learning rate follows. */

@@ -1,5 +1,5 @@
 /** Where a run's metrics go: metrics.jsonl and a TensorBoard event file. */
-import type { MetricsEvent } from './events.js';
+import { type MetricsEvent, stageShares } from './events.js';
 import { MetricsFile, truncateMetrics, type MetricsReach } from './metrics.js';
 import { metricsPath } from './run-folder.js';
 import { EventFile, type Scalars } from './tensorboard.js';
@@ -43,12 +43,17 @@ export class RunRecorder {
 
 function scalarsOf(event: MetricsEvent): Scalars {
   if (event.event !== 'step') return { 'test/accuracy': event.testAccuracy, 'test/loss': event.testLoss };
-  const { losses, total, learningRate, imagesPerSecond, peakBytes } = event;
+  const { losses, total, learningRate, imagesPerSecond, peakBytes, stages = [] } = event;
   return {
     'loss/total': total,
     ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`loss/${name}`, loss])),
     learning_rate: learningRate,
     ...(imagesPerSecond === null ? {} : { 'speed/images_per_second': imagesPerSecond }),
     'memory/peak_bytes': peakBytes,
+    ...Object.fromEntries(
+      stages.flatMap((times, i) =>
+        Object.entries(stageShares(times)).map(([what, share]) => [`stage/${i}/${what}`, share]),
+      ),
+    ),
   };
 }

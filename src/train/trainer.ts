@@ -1,11 +1,15 @@
 /** Training a recipe: checks everything, starts the engine, runs the loop. */
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { openCluster } from '../cluster/index.js';
 import { openEngine } from '../pipeline/index.js';
 import type { Recipe } from '../recipe/index.js';
 import { begin, changedCircumstances, requireSameData, startingState } from './beginning.js';
 import type { TrainListener } from './events.js';
 import { learningRate } from './learning-rate.js';
+import { trainThroughLosses } from './recovery.js';
 import { paceOf, type TrainOptions } from './options.js';
+import { alsoTracing, openTrace } from './trace.js';
 import { loadTrainingData } from './training-data.js';
 import { Training, type TrainResult } from './training.js';
 
@@ -24,25 +28,37 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   warnOfNoLearning(beginning.recipe, listener);
   const data = await loadTrainingData(beginning.recipe, options.data);
   requireSameData(beginning, data.hash);
-  const { schedule = 'sync', lowering, device = 'cpu', threads, delay, stages, balance, trace, note } = options;
+  await using tracing = await openTrace(options, beginning.recipe.name, listener);
+  const { schedule = 'sync', lowering, device = 'cpu', threads, delay, stages, balance, note } = options;
+  const trace: TrainOptions['trace'] = (event) => {
+    tracing?.task(event);
+    options.trace?.(event);
+  };
   const settings = { schedule, lowering, device, threads, delay, stages, balance, trace, note };
-  const open = await openEngine(beginning.recipe, settings);
+  const { cluster, folder, signal } = options;
+  const open = cluster
+    ? await openCluster(beginning.recipe, cluster, settings, path.resolve(folder), signal)
+    : await openEngine(beginning.recipe, settings);
   try {
     const { runtime, manifest } = open;
     const computed = {
       onnxRuntime: runtime.version,
       device,
-      schedule,
+      schedule: cluster ? 'async' : schedule,
       lowering: manifest.lowering,
       delay: open.engine.delay,
-      threads: threads ?? (schedule === 'async' ? 1 : availableParallelism()),
+      threads: threads ?? (cluster || schedule === 'async' ? 1 : availableParallelism()),
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
-    const { weights, optimizer } = startingState(beginning, manifest);
-    open.engine.load(weights, optimizer ?? undefined);
-    const training = new Training(beginning, data, open, computed, pace, options, listener);
-    return await training.run();
+    tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
+    const told = tracing ? alsoTracing(listener, tracing) : listener;
+    return await trainThroughLosses(open, beginning, given, options, told, async (from) => {
+      const { weights, optimizer } = startingState(from, manifest);
+      open.engine.load(weights, optimizer ?? undefined);
+      return new Training(from, data, open, computed, pace, options, told).run();
+    });
   } finally {
+    await open.leave?.();
     open.dispose();
   }
 }

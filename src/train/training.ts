@@ -1,14 +1,16 @@
 /** The training loop: batches through an engine, with evaluation, metrics and checkpoints on the way. */
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { RunError } from '../errors.js';
 import { type PlacedBatch, prefetch } from '../data/prefetch.js';
 import { printable } from '../files/printable.js';
+import type { NamedTensors } from '../files/tensor.js';
 import type { OpenEngine, StepReport } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
 import type { Beginning } from './beginning.js';
 import { CheckpointWriter } from './checkpoint.js';
 import type { CheckpointState, RunState } from './checkpoint-state.js';
 import { evaluate } from './evaluate.js';
-import type { DoneEvent, EvaluationEvent, MetricsEvent, TrainEvent, TrainListener } from './events.js';
+import type { DoneEvent, EvaluationEvent, MetricsEvent, TrainEvent, TrainListener, WorkSpan } from './events.js';
 import { requireFiniteEvaluation, requireFiniteLosses, requireFiniteTensors, type Whereabouts } from './finite.js';
 import { learningRate } from './learning-rate.js';
 import { LossMeter } from './meter.js';
@@ -73,9 +75,10 @@ export class Training {
 
   private async prepareFolder(): Promise<void> {
     if (this.beginning.run) return this.checkpoints.tidy();
+    const tensors = await this.tensors();
     await createRun(this.folder, this.recipe, async (folder) => {
       const writer = new CheckpointWriter(folder, this.pace.keepCheckpoints);
-      await writer.write(this.state(), this.tensors);
+      await writer.write(this.state(), () => tensors);
     });
   }
 
@@ -180,7 +183,9 @@ export class Training {
     const { step, epoch } = this;
     const { engine } = this.open;
     try {
-      const found = await evaluate((image) => engine.evaluate(image), this.data.test, this.options.signal);
+      const found = await this.timed('evaluation', () =>
+        evaluate((image) => engine.evaluate(image), this.data.test, this.options.signal),
+      );
       requireFiniteEvaluation(found.loss, this.whereabouts());
       this.evaluation = { step, ...found };
       await this.record({ event, step, epoch, testAccuracy: found.accuracy, testLoss: found.loss });
@@ -192,19 +197,37 @@ export class Training {
   }
 
   private async checkpoint(): Promise<void> {
-    await this.recorder.sync();
-    const folder = await this.checkpoints.write(this.state(), this.tensors);
+    const folder = await this.timed('checkpoint', async () => {
+      await this.recorder.sync();
+      // At the step of the latest one the writer has them.
+      const tensors = this.checkpoints.latestStep === this.step ? undefined : await this.tensors();
+      return this.checkpoints.write(this.state(), () => tensors!);
+    });
     this.tell({ event: 'checkpoint', step: this.step, folder });
   }
 
   /** Weights and optimizer state to keep. @throws RunError `WEIGHTS_NOT_FINITE` */
-  private readonly tensors = () => {
+  private async tensors(): Promise<{ weights: NamedTensors; optimizer: NamedTensors }> {
     const { engine } = this.open;
-    const tensors = { weights: engine.readWeights(), optimizer: engine.readOptimizer() };
-    requireFiniteTensors(tensors.weights, this.whereabouts());
-    requireFiniteTensors(tensors.optimizer, this.whereabouts());
-    return tensors;
-  };
+    const weights = engine.readWeights();
+    await othersTurn();
+    const optimizer = engine.readOptimizer();
+    for (const [name, tensor] of [...weights, ...optimizer]) {
+      await othersTurn();
+      requireFiniteTensors(new Map([[name, tensor]]), this.whereabouts());
+    }
+    return { weights, optimizer };
+  }
+
+  private async timed<T>(kind: WorkSpan['kind'], work: () => Promise<T>): Promise<T> {
+    const { step } = this;
+    const begin = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.listener.work?.({ kind, step, begin, end: performance.now() });
+    }
+  }
 
   private state(): RunState {
     const { step, stepsPerEpoch, recipe, computed, evaluation } = this;

@@ -48,7 +48,7 @@ export function metricsOf(run: string): Partial<MetricsEvent>[] {
     .map((line) => {
       const event = JSON.parse(line) as MetricsEvent;
       return Object.fromEntries(
-        Object.entries(event).filter(([key]) => key !== 'imagesPerSecond' && key !== 'peakBytes'),
+        Object.entries(event).filter(([key]) => !['imagesPerSecond', 'peakBytes', 'stages'].includes(key)),
       );
     });
 }

@@ -1,6 +1,9 @@
 /** `hpff train RECIPE`: trains into a run folder. */
+import type { StageTimes } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
+import { InputError } from '../../errors.js';
+import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
   balanceOption,
@@ -17,12 +20,20 @@ import {
   verboseOption,
 } from '../options.js';
 import { Output, type Streams } from '../output.js';
-import { noProgress, showProgress, type Progress } from '../progress.js';
+import { addStageTimes, busyNote, noProgress, showProgress, stageLines, type Progress } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
 
-interface TrainCommandOptions extends CommonOptions, Omit<TrainOptions, 'folder' | 'signal'> {
+interface TrainCommandOptions
+  extends
+    CommonOptions,
+    ClusterCommandOptions,
+    Omit<TrainOptions, 'folder' | 'signal' | 'cluster' | 'trace' | 'traceFile'> {
+  readonly workers?: number;
+  readonly float16?: true;
   readonly verbose?: true;
   readonly output: string;
+  /** A file. */
+  readonly trace?: string;
 }
 
 const details = `
@@ -30,11 +41,14 @@ A run can be stopped by Ctrl-C: it finishes its step, writes a checkpoint and le
 at once. However it ended, the same command line with --resume goes on from the last checkpoint. --steps counts from the
 beginning of the run, so a run of 20 steps that is resumed with --steps 50 makes 30 more.
 
+--trace writes what each stage of the schedule async does when, as a Chrome trace: open it in https://ui.perfetto.dev or in
+chrome://tracing. The file can be read while the run goes on, and however it ends.
+
 With --json, stdout has a line for each event: start, step (every 20 steps and at the end of an epoch, means over those
 steps), epoch (test accuracy and loss), checkpoint, and last done.`;
 
 export const addTrain: AddCommand = (program, streams) => {
-  newCommand(program, 'train <recipe>', 'train a network')
+  const command = newCommand(program, 'train <recipe>', 'train a network')
     .requiredOption('-o, --output <run>', 'run folder: new, or with --resume that of the run to go on with')
     .option('--data <path>', 'folder of the data set (digits are bundled)')
     .addOption(epochsOption())
@@ -49,44 +63,91 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(threadsOption())
     .addOption(seedOption())
     .option('--resume', 'go on with the run in the folder')
+    .option('--trace <file>', 'async: write a Chrome trace of the stages')
     .addOption(
       integerOption('--checkpoint-every <n>', 'steps between checkpoints, besides each epoch (default: 500)', 1, 1e9),
     )
+    .addOption(connectOption())
+    .addOption(
+      integerOption(
+        '--workers <n>',
+        'with --connect: workers to wait for, each a stage (default: those there)',
+        1,
+        1024,
+      ),
+    )
+    .option('--float16', 'with --connect: send features and relays in half precision');
+  addClusterOptions(command)
     .addHelpText('after', details)
     .action(async (file: string, options: TrainCommandOptions) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
       using display = new Display(output, streams);
       using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
-      const { output: folder, verbose, ...rest } = options;
-      const note = verbose ? { note: (line: string) => display.line(line) } : {};
-      const result = await train(recipe, { ...rest, ...note, folder, signal: signals.signal }, display);
+      const { output: folder, verbose, trace: traceFile, ...rest } = options;
+      const more = {
+        ...(verbose ? { note: (line: string) => display.line(line) } : {}),
+        ...(traceFile === undefined ? {} : { traceFile }),
+      };
+      const settings = { ...rest, ...clusterSettings(options, command.getOptionValueSource('schedule') === 'cli') };
+      const result = await train(recipe, { ...settings, ...more, folder, signal: signals.signal }, display);
       display.finish();
       if (options.json) return;
       const { testAccuracy, testLoss, testImages, step } = result;
       const correct = Math.round(testAccuracy * testImages);
-      output.result(
-        result,
-        `test accuracy ${testAccuracy.toFixed(4)} (${correct} of ${testImages}), loss ${testLoss.toFixed(4)}, after ${step} steps`,
-      );
+      const accuracy = `test accuracy ${testAccuracy.toFixed(4)} (${correct} of ${testImages})`;
+      const summary = `${accuracy}, loss ${testLoss.toFixed(4)}, after ${step} steps`;
+      output.result(result, [...stageLines(display.stages), summary].join('\n'));
     });
 };
+
+/** What `--connect` sets. @throws InputError for options that do not go with it, or not without it */
+function clusterSettings(options: TrainCommandOptions, scheduleGiven: boolean): Pick<TrainOptions, 'cluster'> {
+  const { connect, workers, float16, schedule, stages } = options;
+  if (connect === undefined) {
+    for (const name of ['workers', 'float16', 'pool', 'creds', 'tlsCa', 'tlsCert', 'tlsKey'] as const) {
+      if (options[name] === undefined) continue;
+      const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      throw new InputError('USAGE', `--${flag}: found without --connect, allowed: with it only`);
+    }
+    return {};
+  }
+  if (scheduleGiven && schedule !== 'async') {
+    throw new InputError('USAGE', `--schedule: found '${schedule}' with --connect, allowed: async`);
+  }
+  if (stages !== undefined) {
+    throw new InputError('USAGE', '--stages: found with --connect, allowed: --workers, each of which is a stage');
+  }
+  return {
+    cluster: {
+      ...clusterOptions(connect, options),
+      ...(workers === undefined ? {} : { workers }),
+      ...(float16 ? { encoding: 'float16' } : {}),
+    },
+  };
+}
 
 /** Shows what a training tells: lines of JSON on stdout, or progress on stderr. */
 class Display implements TrainListener {
   private progressBar: Progress = noProgress;
+  /** How busy stages were in the last group of steps. */
+  private busy = '';
+  private sums: readonly StageTimes[] = [];
 
   constructor(
     private readonly output: Output,
     private readonly streams: Streams,
   ) {}
 
-  readonly warn = (line: string): void => this.output.warn(line);
+  readonly warn = (line: string): void => this.line(`hpff: warning: ${line}`);
 
   readonly event = (event: TrainEvent): void => {
     this.output.event(event);
     if (event.event === 'start') this.start(event);
-    else if (event.event === 'epoch') {
+    else if (event.event === 'step' && event.stages) {
+      this.busy = `  ${busyNote(event.stages)}`;
+      this.sums = addStageTimes(this.sums, event.stages);
+    } else if (event.event === 'epoch') {
       const { epoch, step, testAccuracy, testLoss } = event;
       this.progressBar.line(
         `epoch ${epoch} (step ${step}): test accuracy ${testAccuracy.toFixed(4)}, loss ${testLoss.toFixed(4)}`,
@@ -96,8 +157,13 @@ class Display implements TrainListener {
 
   readonly progress: TrainListener['progress'] = ({ step, epoch, total, imagesPerSecond }) => {
     const speed = imagesPerSecond.toPrecision(3);
-    this.progressBar.update(step, `loss ${total.toFixed(4)}  ${Number(speed)} images/s  epoch ${epoch}`);
+    this.progressBar.update(step, `loss ${total.toFixed(4)}  ${Number(speed)} images/s  epoch ${epoch}${this.busy}`);
   };
+
+  /** What the stages of the schedule `async` have done in all; none under others. */
+  get stages(): readonly StageTimes[] {
+    return this.sums;
+  }
 
   /** A line for the user, above the progress bar. */
   line(text: string): void {
@@ -123,6 +189,7 @@ class Display implements TrainListener {
     modules,
     trainImages,
   }: TrainEvent & { event: 'start' }): void {
+    this.finish();
     this.progressBar = showProgress(this.streams.stderr, { total: totalSteps, start: step, unit: 'step' });
     const resumed = step > 0 ? `, from step ${step}` : '';
     this.progressBar.line(

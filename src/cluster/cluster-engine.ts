@@ -1,0 +1,436 @@
+/**
+ * The coordinator's engine: stages of the pipeline on workers, batches from here, losses and state back. It holds no part of the network while it trains.
+ *
+ * A run of steps ends with the state of every stage here, for a checkpoint. When a worker is lost, a run rejects with `LostError`; after `recover` and `load`
+ * of the last checkpoint training goes on under the next generation, with the bits of a training that was not disturbed.
+ */
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { HpffError, RunError } from '../errors.js';
+import { printable } from '../files/printable.js';
+import type { Manifest } from '../artifacts/index.js';
+import type { Batch } from '../data/dataset.js';
+import {
+  runOneStep,
+  type StageTimes,
+  type StepReport,
+  type StepRun,
+  totalLoss,
+  type TrainEngine,
+} from '../pipeline/index.js';
+import { toJson } from '../recipe/index.js';
+import type { ClusterConnection } from './connection.js';
+import { announce, hear, type Listener, request } from './control.js';
+import { EdgeReader } from './edge-reader.js';
+import { EdgeWriter } from './edge-writer.js';
+import {
+  assignmentOf,
+  downEdge,
+  failureOf,
+  featuresEdge,
+  type Hello,
+  presenceOf,
+  relaysEdge,
+  SIGN_MILLISECONDS,
+  STATE,
+  upEdge,
+} from './protocol.js';
+import { encodeRate } from './step-rate.js';
+import { createEdge, deleteEdges } from './streams.js';
+import type { Encoding } from './tensor-message.js';
+import { sleep } from './waiting.js';
+import { LostError, type Workforce } from './workforce.js';
+
+export interface ClusterPlan {
+  /** Name of the run on the server. */
+  readonly run: string;
+  readonly manifest: Manifest;
+  readonly recipeHash: string;
+  readonly code: string;
+  readonly lowering: { readonly name: string; readonly block: number | null };
+  readonly delay: number;
+  readonly encoding: Encoding;
+  /** Workers asked for; undefined: those that are there. */
+  readonly workers: number | undefined;
+  /** Indices of the modules of each of so many stages. */
+  readonly arrange: (stages: number) => Promise<number[][]>;
+  readonly evaluator: Evaluator;
+  readonly note: (line: string) => void;
+}
+
+/** The trunk in inference mode, here. */
+export interface Evaluator {
+  load(weights: NamedTensors): void;
+  evaluate(image: Batch['image']): Promise<Float32Array>;
+}
+
+interface Stage {
+  readonly index: number;
+  readonly modules: readonly number[];
+  readonly worker: Hello;
+  readonly down: EdgeWriter;
+  readonly up: EdgeReader;
+  /** Names of the losses in its reports, in order. */
+  readonly losses: readonly string[];
+  times: { busy: number; waiting: number; transfer: number };
+}
+
+/** Loading graphs on a slow machine takes a while. */
+const ASSIGN_MILLISECONDS = 300_000;
+/** How long the run waits for as many workers as before after one was lost. */
+const RECOVERY_MILLISECONDS = 15_000;
+
+export class ClusterEngine implements TrainEngine {
+  private generation = Date.now();
+  private stages: readonly Stage[] = [];
+  private state: NamedTensors = new Map();
+  /** Whether the workers have the state. */
+  private sent = false;
+  /** Whether the evaluator has it. */
+  private evaluable = false;
+  private lost: (error: unknown) => void = () => undefined;
+  private readonly sign: NodeJS.Timeout;
+  private readonly listener: Listener;
+
+  constructor(
+    private readonly connection: ClusterConnection,
+    private readonly workforce: Workforce,
+    private readonly plan: ClusterPlan,
+  ) {
+    this.sign = setInterval(() => this.lookAfter(), SIGN_MILLISECONDS);
+    const heard = failureOf(plan.run);
+    this.listener = hear(connection, heard, ({ worker, generation, code, message }) => {
+      if (generation !== this.generation) return;
+      const reason = `${this.placeOf(worker)}: ${message}`;
+      this.lost(isOfCluster(code) ? new LostError(reason) : new RunError(code, reason));
+    });
+  }
+
+  get delay(): number {
+    return this.plan.delay;
+  }
+
+  /** Finds workers and gives them their stages, until that succeeds. @throws RunError with the reason of a worker that refuses; the signal's reason */
+  async begin(signal?: AbortSignal): Promise<void> {
+    await this.assign(this.plan.workers, Infinity, signal);
+  }
+
+  /** The same after a loss, on the workers that are left where no others come. */
+  async recover(signal?: AbortSignal): Promise<void> {
+    const before = this.stages.length;
+    await this.endStages();
+    this.generation++;
+    await this.assign(this.plan.workers ?? before, RECOVERY_MILLISECONDS, signal);
+  }
+
+  load(weights: NamedTensors, optimizer?: NamedTensors): void {
+    const zeros = ({ shape }: { readonly shape: readonly number[] }): HostTensor =>
+      float32(shape, new Float32Array(elementCount(shape)));
+    const states = this.plan.manifest.states.map(
+      (entry) => [entry.name, optimizer?.get(entry.name) ?? zeros(entry)] as const,
+    );
+    this.state = new Map([...weights, ...states]);
+    this.sent = this.evaluable = false;
+  }
+
+  readWeights(): NamedTensors {
+    return this.pick(this.plan.manifest.parameters);
+  }
+
+  readOptimizer(): NamedTensors {
+    return this.pick(this.plan.manifest.states);
+  }
+
+  async run(run: StepRun): Promise<void> {
+    const failed = new Promise<never>((_, reject) => (this.lost = reject));
+    failed.catch(() => undefined); // raced below
+    const stop = new AbortController();
+    try {
+      await Promise.race([failed, this.runStages(run, stop.signal)]);
+    } finally {
+      this.lost = () => undefined;
+      stop.abort();
+    }
+  }
+
+  async step(batch: Batch, learningRate: number, step: number): Promise<StepReport> {
+    return runOneStep(this, { batch, learningRate }, step);
+  }
+
+  async evaluate(image: Batch['image']): Promise<Float32Array> {
+    const { evaluator } = this.plan;
+    if (!this.evaluable) evaluator.load(this.readWeights());
+    this.evaluable = true;
+    return evaluator.evaluate(image);
+  }
+
+  takeTimes(): StageTimes[] {
+    return this.stages.map((stage) => {
+      const { busy, waiting, transfer } = stage.times;
+      stage.times = { busy: 0, waiting: 0, transfer: 0 };
+      return { modules: stage.modules, busySeconds: busy, waitingSeconds: waiting, transferSeconds: transfer };
+    });
+  }
+
+  dispose(): void {
+    clearInterval(this.sign);
+    this.listener.close();
+  }
+
+  /** Lets the workers go and removes the streams. */
+  async close(): Promise<void> {
+    this.dispose();
+    announce(this.connection, presenceOf(this.plan.run), { generation: null });
+    await this.endStages();
+  }
+
+  /** Until workers have taken their stages. */
+  private async assign(wanted: number | undefined, patience: number, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        return await this.tryToAssign(wanted, patience, signal);
+      } catch (error) {
+        if (!(error instanceof HpffError) || !isOfCluster(error.code)) throw error;
+        this.plan.note(`stages could not be given out: ${error.message}; trying again`);
+      }
+      await this.endStages();
+      await sleep(SIGN_MILLISECONDS, signal);
+      this.generation++;
+    }
+  }
+
+  private async tryToAssign(wanted: number | undefined, patience: number, signal?: AbortSignal): Promise<void> {
+    const { run, manifest, note } = this.plan;
+    const most = manifest.modules.length;
+    const asked = wanted === undefined ? undefined : Math.min(wanted, most);
+    const workers = (await this.workforce.gather(run, asked, patience, signal)).slice(0, most);
+    await deleteEdges(this.connection, run, undefined, signal);
+    const arranged = await this.plan.arrange(workers.length);
+    await this.createEdges(workers.length, signal);
+    this.announcePresence();
+    await Promise.all(workers.map(async (worker, stage) => this.assignOne(worker, stage, arranged, signal)));
+    this.stages = await Promise.all(
+      workers.map(async (worker, index) => this.openStage(worker, index, arranged[index]!)),
+    );
+    this.sent = false;
+    const places = this.stages.map(({ modules, worker }) => {
+      return `modules ${modules[0]}-${modules.at(-1)} on ${printable(worker.place)}`;
+    });
+    note(`stages: ${places.join('; ')}`);
+  }
+
+  private async createEdges(stages: number, signal?: AbortSignal): Promise<void> {
+    const { run, manifest, delay } = this.plan;
+    const generation = this.generation;
+    const create = async (edge: string, bytes: number): Promise<void> =>
+      createEdge(this.connection, { run, generation, edge }, { maxBytes: Math.ceil(bytes) }, signal);
+    const bytesOf = (shape: readonly (number | string)[]): number => 4 * elementCount(shape as number[]);
+    const largest = Math.max(...[...manifest.parameters, ...manifest.states].map(({ shape }) => bytesOf(shape)));
+    const values = manifest.graphs.flatMap(({ outputs }) => outputs);
+    const passing = values.filter(({ meaning }) => meaning === 'feature' || meaning === 'relay');
+    const feature = Math.max(0, ...passing.map(({ shape }) => bytesOf(shape)));
+    const image = bytesOf([manifest.batch, ...manifest.recipe.network.image]);
+    // Headers and records of the server come on top of the data.
+    const room = (bytes: number): number => 1.2 * bytes + 2 ** 20;
+    for (let stage = 0; stage < stages; stage++) {
+      await create(downEdge(stage), room(Math.max(2 * image, 2 * largest) + 16 * 2 ** 20));
+      await create(upEdge(stage), room(2 * largest + 16 * 2 ** 20));
+      if (stage < stages - 1) await create(featuresEdge(stage), room((2 * delay + 3) * feature));
+      if (stage > 0) await create(relaysEdge(stage), room((2 * delay + 3) * feature));
+    }
+  }
+
+  private async assignOne(worker: Hello, stage: number, arranged: number[][], signal?: AbortSignal): Promise<void> {
+    const { run, manifest, recipeHash, code, lowering, delay, encoding } = this.plan;
+    const stages = arranged.length;
+    const { generation } = this;
+    const modules = arranged[stage]!;
+    const recipe = JSON.parse(toJson(manifest.recipe)) as unknown;
+    const common = { run, generation, code, recipe, recipeHash, stages, lowering, delay, encoding };
+    const lost = new AbortController();
+    const look = setInterval(() => {
+      if (!this.workforce.find(worker.worker)) lost.abort(new LostError(`${printable(worker.place)} is lost`));
+    }, SIGN_MILLISECONDS);
+    try {
+      await request(
+        this.connection,
+        assignmentOf(worker.worker),
+        { ...common, stage, modules },
+        {
+          whom: worker.place,
+          timeout: ASSIGN_MILLISECONDS,
+          signal: AbortSignal.any([lost.signal, ...(signal ? [signal] : [])]),
+        },
+      );
+    } finally {
+      clearInterval(look);
+    }
+  }
+
+  private async openStage(worker: Hello, index: number, modules: readonly number[]): Promise<Stage> {
+    const { run, manifest } = this.plan;
+    const { generation } = this;
+    const hosted = new Set(modules);
+    const made = new Set(
+      manifest.graphs
+        .filter(({ module }) => module !== null && hosted.has(module))
+        .flatMap(({ outputs }) => outputs.map(({ name }) => name)),
+    );
+    return {
+      index,
+      modules,
+      worker,
+      down: await EdgeWriter.open(this.connection, { run, generation, edge: downEdge(index) }),
+      up: await EdgeReader.open(this.connection, { run, generation, edge: upEdge(index) }),
+      losses: manifest.losses.map(({ name }) => name).filter((name) => made.has(`loss/${name}`)),
+      times: { busy: 0, waiting: 0, transfer: 0 },
+    };
+  }
+
+  private async endStages(): Promise<void> {
+    const { stages } = this;
+    this.stages = [];
+    for (const { down, up } of stages) await Promise.all([down.close(), up.close()]);
+    await deleteEdges(this.connection, this.plan.run);
+  }
+
+  /** Tells the workers that the run goes on, and looks whether they are still there. */
+  private lookAfter(): void {
+    this.announcePresence();
+    for (const { worker } of this.stages) {
+      const hello = this.workforce.find(worker.worker);
+      const { run, generation } = hello?.session ?? {};
+      if (run === this.plan.run && generation === this.generation) continue;
+      const what = hello ? 'has given up its stage' : 'is lost';
+      return this.lost(new LostError(`worker ${printable(worker.place)} ${what}`));
+    }
+  }
+
+  private announcePresence(): void {
+    announce(this.connection, presenceOf(this.plan.run), { generation: this.generation });
+  }
+
+  private placeOf(worker: string): string {
+    const stage = this.stages.find((each) => each.worker.worker === worker);
+    return printable(stage?.worker.place ?? worker);
+  }
+
+  private pick(entries: readonly { readonly name: string }[]): NamedTensors {
+    return new Map(entries.map(({ name }) => [name, this.state.get(name)!]));
+  }
+
+  private async runStages(run: StepRun, signal: AbortSignal): Promise<void> {
+    const merger = new ReportMerger(this.plan.manifest, run, this.stages.length);
+    await Promise.all([
+      this.feed(run, merger, signal),
+      ...this.stages.map(async (stage) => this.collect(stage, merger, signal)),
+    ]);
+    this.sent = true;
+  }
+
+  /** Gives the stages their state where they have not got it, and the batches, a few ahead of the reports. */
+  private async feed(run: StepRun, merger: ReportMerger, signal: AbortSignal): Promise<void> {
+    const toAll = async (step: number, values: (stage: Stage) => Iterable<readonly [string, HostTensor]>) => {
+      await Promise.all(
+        this.stages.map(async (stage) => {
+          for (const [name, tensor] of values(stage)) await stage.down.send({ name, step, tensor }, signal);
+        }),
+      );
+    };
+    const { first } = run;
+    if (!this.sent) await toAll(first - 1, (stage) => this.stateOf(stage));
+    const nothing = float32([0], []);
+    await toAll(first, () => [['run', nothing]]);
+    const ahead = 2 * this.stages.length * (this.plan.delay + 1) + 2;
+    for (let step = first; ; step++) {
+      await merger.reported(step - ahead, signal);
+      const input = await run.next();
+      signal.throwIfAborted();
+      if (!input) return toAll(step, () => [['end', nothing]]);
+      const { image, label } = input.batch;
+      const rate = encodeRate(input.learningRate);
+      await toAll(step, () => [
+        ['image', image],
+        ['label', label],
+        ['rate', rate],
+      ]);
+    }
+  }
+
+  /** Takes what comes from a stage until its state is here. */
+  private async collect(stage: Stage, merger: ReportMerger, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const value = await stage.up.next(signal);
+      if (!value) throw new LostError('the stage was given up');
+      const { name, step, tensor } = value;
+      value.done();
+      if (name === 'saved') return;
+      if (name.startsWith(STATE)) {
+        this.state.set(name.slice(STATE.length), tensor);
+        this.evaluable = false;
+        continue;
+      }
+      const numbers = tensor.data as Float32Array;
+      const [busy, waiting, transfer] = numbers.subarray(stage.losses.length) as unknown as [number, number, number];
+      stage.times.busy += busy;
+      stage.times.waiting += waiting;
+      stage.times.transfer += transfer;
+      await merger.add(
+        step,
+        stage.losses.map((loss, i) => [loss, numbers[i]!] as const),
+      );
+    }
+  }
+
+  private *stateOf({ modules }: Stage): Generator<readonly [string, HostTensor]> {
+    const { parameters, states } = this.plan.manifest;
+    const held = new Set(parameters.filter(({ module }) => modules.includes(module)).map(({ name }) => name));
+    const names = [...held, ...states.filter(({ parameter }) => held.has(parameter)).map(({ name }) => name)];
+    for (const name of names) yield [`${STATE}${name}`, this.state.get(name)!];
+  }
+}
+
+/** Failures that another attempt may not meet. */
+const isOfCluster = (code: string): boolean => /^(CLUSTER|CONTROL|STAGE)_|^WORKER_BUSY$/.test(code);
+
+/** Puts the reports of all stages together, step by step. */
+class ReportMerger {
+  private readonly open = new Map<number, { losses: Map<string, number>; stages: number }>();
+  private done: number;
+  private turn: Promise<void> = Promise.resolve();
+  private waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly manifest: Manifest,
+    private readonly run: StepRun,
+    private readonly stages: number,
+  ) {
+    this.done = run.first - 1;
+  }
+
+  /** Resolves when the step has been reported. */
+  async add(step: number, losses: readonly (readonly [string, number])[]): Promise<void> {
+    const entry = this.open.get(step) ?? { losses: new Map<string, number>(), stages: 0 };
+    this.open.set(step, entry);
+    for (const [name, loss] of losses) entry.losses.set(name, loss);
+    if (++entry.stages < this.stages) return;
+    this.open.delete(step);
+    // Each stage reports in order, so steps are complete in order.
+    this.turn = this.turn.then(async () => {
+      const total = totalLoss(this.manifest, entry.losses);
+      await this.run.report?.({ losses: entry.losses, total, gradients: new Map() }, step);
+      this.done = step;
+      for (const wake of this.waiting.splice(0)) wake();
+    });
+    await this.turn;
+  }
+
+  async reported(step: number, signal: AbortSignal): Promise<void> {
+    while (this.done < step) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        this.waiting.push(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+}

@@ -1,0 +1,51 @@
+/** Some modules of a recipe, ready to be trained as a stage of a pipeline whose other stages are elsewhere. */
+import { buildSharedGraphs, type Manifest } from '../artifacts/index.js';
+import type { Lowering } from '../lower/index.js';
+import { createOptimizer } from '../nn/index.js';
+import type { Recipe } from '../recipe/types.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { HostedModules } from './hosted-modules.js';
+import { LoadedGraphs } from './loaded-graphs.js';
+import type { Host } from './orchestrator.js';
+import { collectGarbage } from './process-memory.js';
+import { TaskRunner } from './task-runner.js';
+
+export interface OpenStage extends Host, Disposable {}
+
+/** @param modules indices @throws InputError where split or patches of the recipe do not fit its network */
+export async function openStage(
+  recipe: Recipe,
+  runtime: Runtime,
+  lowering: Lowering,
+  modules: readonly number[],
+): Promise<OpenStage> {
+  const { manifest, graphs } = await loadStage(recipe, runtime, lowering, modules);
+  collectGarbage();
+  runtime.trim();
+  const hosted = new Set(modules);
+  const runner = new TaskRunner(runtime, manifest, hosted);
+  return {
+    manifest,
+    runtime,
+    runner,
+    optimizer: createOptimizer(recipe.optimizer),
+    hosted: new HostedModules(manifest, hosted),
+    graphs: graphs.byFile,
+    [Symbol.dispose]: () => {
+      runner.dispose();
+      graphs.dispose();
+    },
+  };
+}
+
+/** The graphs are garbage when this returns. */
+async function loadStage(
+  recipe: Recipe,
+  runtime: Runtime,
+  lowering: Lowering,
+  modules: readonly number[],
+): Promise<{ manifest: Manifest; graphs: LoadedGraphs }> {
+  const { manifest, uses } = buildSharedGraphs(recipe, { lowering, schedules: ['sync'] });
+  const entries = manifest.graphs.filter(({ module }) => module !== null && modules.includes(module));
+  return { manifest, graphs: await LoadedGraphs.load(runtime, uses, entries, ({ file }) => ({ name: file })) };
+}
