@@ -25,6 +25,7 @@ interface Inspected {
     readonly lowering: string;
     readonly block: number | null;
     readonly predictedBytes: number;
+    readonly headBytes?: number;
   }[];
 }
 
@@ -44,6 +45,12 @@ describe('the memory of a step', () => {
       { schedule: 'sync', lowering: 'blocked', block: 8, predictedBytes: bytes('sync', blocked(8)) },
       { schedule: 'fused', lowering: 'blocked', block: 8, predictedBytes: bytes('fused', blocked(8)) },
     ]);
+  });
+
+  test('has that of heads where graphs are theirs alone', async () => {
+    const { memory } = await inspect(recipe);
+    expect(memory[0]!.headBytes).toBeGreaterThan(0);
+    expect(memory[1]).not.toHaveProperty('headBytes');
   });
 
   test('is told for the schedule, lowering and batch that are asked for', async () => {
@@ -86,4 +93,15 @@ describe('the memory of a step', () => {
       stderr: `hpff: USAGE: ${option}: found "${value}", allowed: ${allowed}\n`,
     });
   });
+});
+
+test('a model is refused, with what is taken instead', async () => {
+  const model = path.join(folder, 'model.onnx');
+  writeFileSync(model, '');
+  const { code, stdout, stderr } = await hpff('inspect', model);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toBe(
+    `hpff: INSPECT_MODEL: ${model}: found an ONNX model, allowed: a recipe, an artifact folder or a run folder (hpff eval measures a model)\n`,
+  );
+  expect((await hpff('inspect', path.join(folder, 'none.onnx'))).stderr).toMatch(/^hpff: FILE_MISSING: /);
 });

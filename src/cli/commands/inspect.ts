@@ -11,6 +11,7 @@ import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, choiceOption, loweringOption } from '../options.js';
 import { Output } from '../output.js';
+import { counted } from '../words.js';
 
 type StepSchedule = (typeof stepScheduleNames)[number];
 
@@ -28,8 +29,8 @@ interface MemoryEntry {
   readonly block: number | null;
   /** Beyond parameters, running statistics and optimizer state. */
   readonly predictedBytes: number;
-  /** Of the heads of one module alone, at most; 0 where the schedule has no graphs of heads. */
-  readonly headBytes: number;
+  /** Of the heads of one module alone, at most; absent where no graph is theirs alone. */
+  readonly headBytes?: number;
   /** Where it is taken: file of a graph, and name of a node. */
   readonly peakGraph: string;
   readonly peakNode: string;
@@ -63,9 +64,12 @@ export const addInspect: AddCommand = (program, streams) => {
           },
           memory,
         },
-        [`${recipe.name}: ${modules.length} modules, batch ${batch}`, table(modules), memoryLine(memory), legend].join(
-          '\n',
-        ),
+        [
+          `${recipe.name}: ${counted(modules.length, 'module')}, batch ${batch}`,
+          table(modules),
+          memoryLine(memory),
+          legend,
+        ].join('\n'),
       );
     });
 };
@@ -73,21 +77,23 @@ export const addInspect: AddCommand = (program, streams) => {
 const legend =
   'FLOPs of one step: convolutions and matrix products only, counted on the graph (a multiply-add is two).\n' +
   'Kept: activations that the forward pass keeps for the backward passes, counted on the graph.\n' +
-  'Peak memory: what is alive at once of all that the graphs make, in the order in which they run; the process takes more (hpff bench).';
+  'Peak memory: what is alive at once of all that the graphs make, in the order in which they run.\n' +
+  'The process takes more, usually by 10 to 20 %: gaps in its memory, what kernels hold, JavaScript (hpff bench measures it).';
 
 /** ONNX Runtime is not asked which lowering is right for this CPU, nor how many channels it blocks: 8 with AVX2, 16 with AVX-512. */
 const loweringOf = (name: string): Lowering => (name === 'portable' ? portable : blocked(8));
 
 function predicted(recipe: Recipe, batch: number, schedule: StepSchedule, lowering: Lowering): MemoryEntry {
-  const { peakBytes, ...rest } = predictStepMemory(recipe, { schedule, lowering, batch });
+  const { peakBytes, headBytes, ...place } = predictStepMemory(recipe, { schedule, lowering, batch });
   const { name, block = null } = lowering;
-  return { schedule, lowering: name, block, predictedBytes: peakBytes, ...rest };
+  const heads = headBytes === 0 ? {} : { headBytes };
+  return { schedule, lowering: name, block, predictedBytes: peakBytes, ...heads, ...place };
 }
 
 function memoryLine(memory: readonly MemoryEntry[]): string {
   const entries = memory.map(({ schedule, lowering, block, predictedBytes, headBytes }) => {
     const detail = block === null ? lowering : `${lowering} by ${block} channels`;
-    const heads = headBytes === 0 ? '' : `; the heads of a module: ${bytesText(headBytes)}`;
+    const heads = headBytes === undefined ? '' : `; the heads of a module: ${bytesText(headBytes)}`;
     return `${bytesText(predictedBytes)} (${schedule}, ${detail}${heads})`;
   });
   return `Peak memory of a step beyond the weights, predicted: ${entries.join(', ')}.`;
@@ -99,6 +105,12 @@ async function readSubject(
   warn: (line: string) => void,
 ): Promise<{ recipe: Recipe; batch: number; lowering?: string }> {
   if (!(await isFolder(path))) {
+    if (path.endsWith('.onnx') && (await exists(path))) {
+      throw new InputError(
+        'INSPECT_MODEL',
+        `${printable(path)}: found an ONNX model, allowed: a recipe, an artifact folder or a run folder (hpff eval measures a model)`,
+      );
+    }
     const recipe = await readRecipe(path, warn);
     return { recipe, batch: recipe.data.batch };
   }
