@@ -29,10 +29,17 @@ interface StepOptions extends CommonOptions {
   readonly threads?: number;
 }
 
+const details = `
+The output has grad/<parameter> of the first step, param/<parameter> after the last, and of each step, float32 [steps], loss/total, weighted, and
+loss/<module>/<independent|cascade|final>/<classifier|decoder>, before weighting. Momentum starts at zero; the learning rate is the recipe's, constant.`;
+
 export const addStep: AddCommand = (program, streams) => {
   newCommand(program, 'step <recipe>', 'run optimizer steps on one batch from given weights')
     .requiredOption('--weights <file>', 'safetensors file with all parameters of the recipe')
-    .requiredOption('--batch <file>', 'safetensors file with image [N, C, H, W], normalised, and label [N]')
+    .requiredOption(
+      '--batch <file>',
+      'safetensors file with image, float32 [N, C, H, W], normalised, and label, int64 [N]',
+    )
     .requiredOption('-o, --output <file>', 'safetensors file to write: gradients, parameters and losses')
     .addOption(stepsOption())
     .addOption(scheduleOption())
@@ -42,6 +49,7 @@ export const addStep: AddCommand = (program, streams) => {
     .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
+    .addHelpText('after', details)
     .action(async (file: string, options: StepOptions) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
