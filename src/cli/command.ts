@@ -1,4 +1,5 @@
 /** How a command is added to the program: each file in commands/ exports one function that does so. */
+import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import type { Streams } from './output.js';
 
@@ -15,5 +16,15 @@ export function newCommand(program: Command, usage: string, description: string)
   return program
     .command(usage)
     .description(description)
-    .option('--json', 'write JSON on stdout, and nothing else there');
+    .option('--json', 'write JSON on stdout, and nothing else there')
+    .hook('preAction', warnOfThreads);
+}
+
+/** More threads than cores only get in each other's way. */
+function warnOfThreads(command: Command): void {
+  const { threads } = command.opts<{ threads?: number }>();
+  const cores = availableParallelism();
+  if (threads === undefined || threads <= cores) return;
+  const line = `hpff: warning: --threads: found ${threads}, but there are ${cores} cores: steps may take longer\n`;
+  command.configureOutput().writeErr?.(line);
 }

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -143,6 +143,17 @@ test('--version prints the version of the package', async () => {
 test('every command has the common options', () => {
   const command = newCommand(new Command(), 'x <y>', 'does x');
   expect(command.options.map((option) => option.long)).toEqual(['--json']);
+});
+
+test('more threads than cores are warned of', async () => {
+  const cores = availableParallelism();
+  const refused = ['bench', path.join(folder, 'none.json'), '--threads'];
+  expect((await hpff(...refused, String(cores + 1))).stderr.split('\n')).toEqual([
+    `hpff: warning: --threads: found ${cores + 1}, but there are ${cores} cores: steps may take longer`,
+    expect.stringMatching(/^hpff: FILE_MISSING/),
+    '',
+  ]);
+  expect((await hpff(...refused, String(cores))).stderr).toMatch(/^hpff: FILE_MISSING/);
 });
 
 test.each<[unknown, number, string]>([
