@@ -327,6 +327,14 @@ describe('on the command line', () => {
     expect(stdout).toMatch(/^test accuracy 0\.\d{4} \(\d+ of 360\), loss \d+\.\d{4}, after 4 steps\n$/);
   });
 
+  test('a resumed run that has no steps left says so', async () => {
+    const resumed = ['train', file, '-o', finished, '--resume', '--threads', '1', '--steps'];
+    const past = await hpff(...resumed, '5');
+    expect(past).toMatchObject({ code: 0, stdout: expect.stringMatching(/, after 12 steps\n$/) as string });
+    expect(past.stderr).toMatch(/^nothing is left to train: the run is at step 12 and was to end at step 5$/m);
+    expect((await hpff(...resumed, '12')).stderr).toMatch(/^nothing is left to train/m);
+  });
+
   test('refusals have exit code 2 and one line', async () => {
     const existing = await hpff('train', file, '-o', finished);
     expect(existing).toMatchObject({ code: 2, stdout: '' });

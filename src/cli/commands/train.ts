@@ -22,6 +22,7 @@ import {
 import { Output, type Streams } from '../output.js';
 import { addStageTimes, busyNote, noProgress, showProgress, stageLines, type Progress } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
+import { counted } from '../words.js';
 
 interface TrainCommandOptions
   extends
@@ -96,7 +97,7 @@ export const addTrain: AddCommand = (program, streams) => {
       const { testAccuracy, testLoss, testImages, step } = result;
       const correct = Math.round(testAccuracy * testImages);
       const accuracy = `test accuracy ${testAccuracy.toFixed(4)} (${correct} of ${testImages})`;
-      const summary = `${accuracy}, loss ${testLoss.toFixed(4)}, after ${step} steps`;
+      const summary = `${accuracy}, loss ${testLoss.toFixed(4)}, after ${counted(step, 'step')}`;
       output.result(result, [...stageLines(display.stages), summary].join('\n'));
     });
 };
@@ -193,7 +194,12 @@ class Display implements TrainListener {
     this.progressBar = showProgress(this.streams.stderr, { total: totalSteps, start: step, unit: 'step' });
     const resumed = step > 0 ? `, from step ${step}` : '';
     this.progressBar.line(
-      `${recipe}: ${modules} modules, ${trainImages} images, ${stepsPerEpoch} steps an epoch${resumed}`,
+      `${recipe}: ${counted(modules, 'module')}, ${trainImages} images, ${counted(stepsPerEpoch, 'step')} an epoch${resumed}`,
     );
+    if (step >= totalSteps) {
+      this.progressBar.line(
+        `nothing is left to train: the run is at step ${step} and was to end at step ${totalSteps}`,
+      );
+    }
   }
 }
