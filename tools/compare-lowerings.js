@@ -38,11 +38,8 @@ for (const { lowering, schedule } of ways) {
   const runs = [];
   for (const threads of threadCounts) runs.push(await gradientsOf({ lowering, schedule, threads }));
   reference ??= runs[0];
-  const [name, worst] = worstDifference(reference, runs[0]);
-  const bits = runs.every((run) => sameBits(run, runs[0])) ? 'the same bits' : 'DIFFERENT BITS';
-  console.log(
-    `${schedule}, ${lowering}: worst gradient ${worst.toExponential(1)} (${name}); ${bits} with ${threadCounts.join(' and ')} threads`,
-  );
+  const difference = runs[0] === reference ? 'the reference' : differenceText(runs[0]);
+  console.log([`${schedule}, ${lowering}: ${difference}`, ...bitsText(runs)].join('; '));
 }
 await reportTies();
 
@@ -54,6 +51,18 @@ async function gradientsOf(way) {
   } finally {
     dispose();
   }
+}
+
+function differenceText(gradients) {
+  const [name, worst] = worstDifference(reference, gradients);
+  return `worst gradient ${worst.toExponential(1)} (${name})`;
+}
+
+/** Whether the number of threads changes anything; nothing where there is one number only. */
+function bitsText(runs) {
+  if (runs.length === 1) return [];
+  const bits = runs.every((run) => sameBits(run, runs[0])) ? 'the same bits' : 'DIFFERENT BITS';
+  return [`${bits} with ${threadCounts.join(' and ')} threads`];
 }
 
 /** Largest ‖g - g'‖ / (‖g‖ + ‖all g‖ / 1000). */
@@ -91,7 +100,7 @@ async function reportTies() {
         `tie: ${name}: ${units.length} of ${data.length} units, at most ${largest.toExponential(1)} above zero`,
       );
     }
-    console.log(`${ties} ties in ${expected.size} ReLUs`);
+    console.log(`${ties} ${ties === 1 ? 'tie' : 'ties'} in ${expected.size} ReLUs`);
   } finally {
     runtime.dispose();
   }

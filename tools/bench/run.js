@@ -6,8 +6,9 @@ import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { alternate } from '../../dist/bench/index.js';
+import { positive } from './options.js';
 import { SUBJECTS } from './subjects.js';
-import { relativeToTorch, spread, table } from './table.js';
+import { relativeToTorch, spread, table, torchReference } from './table.js';
 import { pythonWithTorch } from './torch-process.js';
 
 const USAGE = `usage: node tools/bench/run.js [options]
@@ -19,21 +20,28 @@ const USAGE = `usage: node tools/bench/run.js [options]
   --python PATH     an interpreter that has PyTorch (default: python3, or /usr/bin/python3)
   --json FILE       also write everything measured to this file`;
 
+const NO_TORCH = 'PyTorch is not installed (on Debian: apt-get install python3-torch)';
+
 async function main() {
   const options = readOptions();
   if (options.help) return console.log(USAGE);
   const [load] = loadavg();
   if (load > 1) console.error(`the machine is busy (load ${load.toFixed(1)}): times will say little`);
   const python = pythonWithTorch(options.pythons);
-  const subjects = options.subjects.filter(({ torch }) => python || !torch);
-  if (subjects.length < options.subjects.length) {
-    console.error('PyTorch is not installed: measuring without it. On Debian: apt-get install python3-torch');
+  if (options.pythonGiven && !python) {
+    throw new Error(`--python: found '${options.pythons[0]}', allowed: an interpreter that has PyTorch`);
   }
+  const subjects = options.subjects.filter(({ torch }) => python || !torch);
+  if (subjects.length === 0) throw new Error(`--only: ${NO_TORCH}`);
+  if (subjects.length < options.subjects.length) console.error(`${NO_TORCH}: measuring without it`);
   const rows = [];
   for (const threads of options.threads) rows.push(...(await measure(subjects, { ...options, python, threads })));
   const { depth, batch, rounds } = options;
-  console.log(`ResNet-${depth}, batch ${batch}, ${rounds} rounds, ${cpus().length} × ${cpus()[0].model}\n`);
+  const counted = rounds === 1 ? '1 round' : `${rounds} rounds`;
+  console.log(`ResNet-${depth}, batch ${batch}, ${counted}, ${cpus().length} × ${cpus()[0].model}\n`);
   console.log(table(rows));
+  const reference = torchReference(rows);
+  if (reference) console.log(`\n${reference}`);
   if (options.json) {
     const cpu = cpus()[0].model;
     const machine = { cpu, cpus: cpus().length, load, platform: process.platform, node: process.version };
@@ -84,6 +92,7 @@ function readOptions() {
     rounds: positive('--rounds', values.rounds),
     threads: values.threads.split(',').map((text) => positive('--threads', text)),
     subjects: only === undefined ? subjects : selected(subjects, only.split(',')),
+    pythonGiven: python !== undefined,
     pythons: python === undefined ? ['python3', '/usr/bin/python3'] : [python],
     json,
     help,
@@ -95,11 +104,6 @@ function selected(subjects, ids) {
   const unknown = ids.find((id) => !known.includes(id));
   if (unknown !== undefined) throw new Error(`--only: found '${unknown}', allowed: ${known.join(', ')}`);
   return subjects.filter(({ id }) => ids.includes(id));
-}
-
-function positive(name, text) {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`${name}: found '${text}', allowed: a whole number from 1`);
-  return Number(text);
 }
 
 try {

@@ -45,6 +45,19 @@ export function table(rows) {
 }
 
 /**
+ * What `÷ PyTorch` refers to.
+ * @param {readonly Row[]} rows
+ * @returns {string | undefined} a sentence; undefined if PyTorch was not measured
+ */
+export function torchReference(rows) {
+  const titles = [...new Set(rows.filter(({ torch }) => torch).map(({ title }) => title))];
+  if (titles.length === 0) return undefined;
+  return titles.length === 1
+    ? `÷ PyTorch: relative to ${titles[0]}, the only layout measured.`
+    : '÷ PyTorch: relative to whichever layout has the lower median on as many threads.';
+}
+
+/**
  * @param {readonly number[]} values one at least
  * @returns {{ min: number, median: number, max: number }}
  */
