@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { BenchResult, Profile, Ratios } from '../src/bench/index.js';
+import { documentedKeys, keysOf } from './support/json-keys.js';
 import { tinyRecipeFile } from './support/training.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
 
@@ -87,6 +88,7 @@ test('profiles two recipes, and leaves no file', () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   const { results, profiles } = JSON.parse(stdout) as { results: BenchResult[]; profiles: Profile[] };
   expect(results).toHaveLength(2);
+  expect(keysOf(JSON.parse(stdout), ['columns'])).toEqual(documentedKeys('bench'));
   const about = { schedule: 'fused', threads: 1, batch: 50, steps: 2 };
   expect(profiles).toMatchObject([
     { recipe: 'one', ...about },

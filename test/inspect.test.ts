@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { predictStepMemory } from '../src/artifacts/index.js';
 import { blocked, type Lowering, portable } from '../src/lower/index.js';
 import { hpff } from './cli.js';
+import { documentedKeys, keysOf } from './support/json-keys.js';
 import { tinyRecipe, tinyRecipeFile } from './support/training.js';
 
 let folder: string;
@@ -104,4 +105,8 @@ test('a model is refused, with what is taken instead', async () => {
     `hpff: INSPECT_MODEL: ${model}: found an ONNX model, allowed: a recipe, an artifact folder or a run folder (hpff eval measures a model)\n`,
   );
   expect((await hpff('inspect', path.join(folder, 'none.onnx'))).stderr).toMatch(/^hpff: FILE_MISSING: /);
+});
+
+test('docs/json.md lists the keys of its JSON', async () => {
+  expect(keysOf(await inspect(recipe))).toEqual(documentedKeys('inspect'));
 });

@@ -7,6 +7,7 @@ import { evaluateModel, readRun, train, type TrainEvent, type TrainOptions } fro
 import type { Recipe } from '../src/recipe/index.js';
 import { hpff } from './cli.js';
 import { idxFile } from './data-files.js';
+import { documentedEvents, documentedKeys, keysOf } from './support/json-keys.js';
 import { filesUnder, latestBits, metricsOf, tinyRecipe, tinyRecipeFile } from './support/training.js';
 
 // Some tests train three times; on a busy machine that takes a while.
@@ -319,6 +320,12 @@ describe('on the command line', () => {
     const evaluated = await hpff('eval', folder, '--json');
     const { testAccuracy, testLoss } = lines.at(-1) as TrainEvent & { event: 'done' };
     expect(JSON.parse(evaluated.stdout)).toMatchObject({ accuracy: testAccuracy, loss: testLoss, images: 360 });
+    expect(keysOf(JSON.parse(evaluated.stdout))).toEqual(documentedKeys('eval'));
+    const documented = documentedEvents();
+    for (const { event, step: _, ...rest } of lines) {
+      const asynchronous = event === 'step' ? ['stages'] : [];
+      expect([...Object.keys(rest), ...asynchronous].sort(), event).toEqual(documented.get(event));
+    }
   });
 
   test('train ends with the test accuracy', async () => {
