@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Capture } from '../../test/cli.js';
-import { showProgress } from './progress.js';
+import { addStageTimes, busyNote, showProgress, stageLines } from './progress.js';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -49,4 +49,30 @@ test('a terminal that does not know its width is taken to have 80 columns', () =
   progress.update(1, 'loss 0.125');
   vi.advanceTimersByTime(500);
   expect(stripVTControlCharacters(sink.text)).toContain('loss 0.125');
+});
+
+describe('what stages do', () => {
+  const times = (modules: number[], busySeconds: number, waitingSeconds: number, transferSeconds = 0) => {
+    return { modules, busySeconds, waitingSeconds, transferSeconds };
+  };
+
+  test('is told in shares of their time; sending goes on meanwhile', () => {
+    const stages = [times([0, 1, 2], 9.26, 0.74), times([3], 1, 3, 2), times([4, 5], 0, 0)];
+    expect(busyNote(stages)).toBe('busy 93 % 25 % 0 %');
+    expect(stageLines(stages)).toEqual([
+      'stage 0 (modules 0-2): busy 93 %, waiting 7 %',
+      'stage 1 (module 3): busy 25 %, waiting 75 %, meanwhile sending 50 %',
+      'stage 2 (modules 4-5): busy 0 %, waiting 0 %',
+    ]);
+  });
+
+  test('adds up as long as the stages are the same', () => {
+    const first = addStageTimes([], [times([0], 1, 2, 3), times([1, 2], 4, 5)]);
+    expect(addStageTimes(first, [times([0], 10, 20, 30), times([1, 2], 40, 50)])).toEqual([
+      times([0], 11, 22, 33),
+      times([1, 2], 44, 55),
+    ]);
+    const others = [times([0, 1], 1, 1), times([2], 1, 1)];
+    expect(addStageTimes(first, others)).toEqual(others);
+  });
 });

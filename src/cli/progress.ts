@@ -115,10 +115,12 @@ export function stageLines(stages: readonly StageTimes[]): string[] {
   });
 }
 
-/** Times of the same stages, added up. @param sums none: there are no earlier ones */
+/** Times of stages, added up. Where the stages are no longer the same ones, the sums begin anew. */
 export function addStageTimes(sums: readonly StageTimes[], stages: readonly StageTimes[]): StageTimes[] {
+  const same =
+    sums.length === stages.length && sums.every(({ modules }, i) => modules.join() === stages[i]!.modules.join());
   return stages.map((times, i) => {
-    const { busySeconds = 0, waitingSeconds = 0, transferSeconds = 0 } = sums[i] ?? {};
+    const { busySeconds = 0, waitingSeconds = 0, transferSeconds = 0 } = (same && sums[i]) || {};
     return {
       modules: times.modules,
       busySeconds: busySeconds + times.busySeconds,

@@ -108,8 +108,8 @@ export class TraceFile {
 
   private tell(error: unknown): void {
     const known = writeError(this.path, error);
-    if (!(known instanceof HpffError)) throw error;
-    this.warn(`${known.message}; the trace ends here, training goes on`);
+    const problem = known instanceof HpffError ? known.message : `${printable(this.path)}: ${printable(String(error))}`;
+    this.warn(`${problem}; the trace ends here, training goes on`);
   }
 }
 

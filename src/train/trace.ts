@@ -54,15 +54,18 @@ export class Trace implements AsyncDisposable {
 
 /**
  * Begins the trace that the options ask for.
- * @throws InputError `SCHEDULE_OPTION` where there are no stages to trace, `OUTPUT_NOT_WRITABLE` for a file in the folder of a run that is yet to be
+ * @throws InputError `SCHEDULE_OPTION` where there are no stages here, `OUTPUT_NOT_WRITABLE` for a file in the folder of a run that is yet to be
  * made; as `TraceFile.open`
  */
 export async function openTrace(
-  { traceFile: file, schedule = 'sync', folder, resume }: TrainOptions,
+  { traceFile: file, schedule = 'sync', cluster, folder, resume }: TrainOptions,
   recipe: string,
   { warn }: TrainListener,
 ): Promise<Trace | undefined> {
   if (file === undefined) return undefined;
+  if (cluster) {
+    throw new InputError('SCHEDULE_OPTION', '--trace: found with --connect, allowed: where all stages are here');
+  }
   if (schedule !== 'async') {
     throw new InputError('SCHEDULE_OPTION', `--trace: found with --schedule ${schedule}, allowed: with async only`);
   }
