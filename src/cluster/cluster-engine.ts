@@ -72,6 +72,8 @@ interface Stage {
   /** Names of the losses in its reports, in order. */
   readonly losses: readonly string[];
   times: { busy: number; waiting: number; transfer: number };
+  /** Whether the worker has said that it has the stage: its last word may be from before. */
+  confirmed: boolean;
 }
 
 /** Loading graphs on a slow machine takes a while. */
@@ -283,6 +285,7 @@ export class ClusterEngine implements TrainEngine {
       up: await EdgeReader.open(this.connection, { run, generation, edge: upEdge(index) }),
       losses: manifest.losses.map(({ name }) => name).filter((name) => made.has(`loss/${name}`)),
       times: { busy: 0, waiting: 0, transfer: 0 },
+      confirmed: false,
     };
   }
 
@@ -296,12 +299,14 @@ export class ClusterEngine implements TrainEngine {
   /** Tells the workers that the run goes on, and looks whether they are still there. */
   private lookAfter(): void {
     this.announcePresence();
-    for (const { worker } of this.stages) {
-      const hello = this.workforce.find(worker.worker);
+    for (const stage of this.stages) {
+      const hello = this.workforce.find(stage.worker.worker);
       const { run, generation } = hello?.session ?? {};
-      if (run === this.plan.run && generation === this.generation) continue;
+      const has = run === this.plan.run && generation === this.generation;
+      stage.confirmed ||= has;
+      if (has || (hello && !stage.confirmed)) continue;
       const what = hello ? 'has given up its stage' : 'is lost';
-      return this.lost(new LostError(`worker ${printable(worker.place)} ${what}`));
+      return this.lost(new LostError(`worker ${printable(stage.worker.place)} ${what}`));
     }
   }
 
