@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
 import { balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
+import { parseDevice } from '../runtime/device.js';
 
 export const epochsOption = () =>
   integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);
@@ -51,6 +52,9 @@ export const scheduleOption = () =>
   ).default('sync');
 export const loweringOption = () =>
   choiceOption('--lowering <lowering>', 'how operators are written', loweringNames).default('auto');
-export const deviceOption = () => choiceOption('--device <device>', 'where to compute', ['cpu']).default('cpu');
+export const deviceOption = () =>
+  new Option('--device <device>', 'where to compute: cpu, cuda:N or webgpu (see hpff devices)')
+    .argParser((text: string) => parseDevice(text, '--device').name)
+    .default('cpu');
 
 export const verboseOption = () => new Option('--verbose', 'say on stderr which lowering is used, and why');

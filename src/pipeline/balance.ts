@@ -40,9 +40,9 @@ export function balance(costs: readonly number[], stages: number): number[][] {
 export const memoryCosts = (costs: readonly ModuleCost[]): number[] =>
   costs.map(({ activationBytes }) => activationBytes);
 
-/** More steps are measured until they have taken so long, or are so many. */
+/** After the first step, which pays for memory that later ones find there, one is measured; then more until all have taken so long, or are so many. */
 const MEASURE_MILLISECONDS = 1500;
-const MEASURE_STEPS = 4;
+const MEASURE_STEPS = 5;
 
 /**
  * Measures on noise what the tasks of each module take, in milliseconds: the shortest of a few steps. The engine's state is meaningless afterwards.
@@ -55,9 +55,12 @@ export async function measureModules(engine: PipelineEngine, recipe: Recipe): Pr
   const batch = syntheticBatch(recipe, new Random(0, 'balance'));
   const shortest: number[] = [];
   const begun = performance.now();
-  for (let step = 1; step <= MEASURE_STEPS && performance.now() - begun < MEASURE_MILLISECONDS; step++) {
+  const isEnough = (done: number): boolean =>
+    done >= MEASURE_STEPS || (done >= 2 && performance.now() - begun > MEASURE_MILLISECONDS);
+  for (let step = 1; !isEnough(step - 1); step++) {
     sums = [];
     await engine.step(batch, 0, step);
+    if (step === 1) continue;
     sums.forEach((sum, module) => (shortest[module] = Math.min(shortest[module] ?? Infinity, sum)));
   }
   engine.trace = trace;

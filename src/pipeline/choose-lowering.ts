@@ -32,6 +32,11 @@ export async function chooseLowering(name: string, runtime: Runtime): Promise<Lo
   if (name !== 'auto' && name !== 'blocked') {
     throw new InputError('LOWERING_UNKNOWN', `--lowering: found '${name}', allowed: ${loweringNames.join(', ')}`);
   }
+  // Elsewhere ONNX Runtime would run the CPU's kernels on the CPU, and pass the test.
+  if (runtime.device !== 'cpu') {
+    if (name === 'auto') return { lowering: portable, reason: `device ${runtime.device} has no blocked kernels` };
+    throw new InputError('LOWERING_UNAVAILABLE', `--lowering: found 'blocked', allowed on ${runtime.device}: portable`);
+  }
   const key = `${runtime.device} ${runtime.version}`;
   if (!tested.has(key)) tested.set(key, testBlocked(runtime));
   const result = await tested.get(key)!;
