@@ -1,10 +1,12 @@
 /** `hpff bench` in processes of its own. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { BenchResult, Profile, Ratios } from '../src/bench/index.js';
+import type { WorkerProcess } from '../src/bench/process.js';
 import { documentedKeys, keysOf } from './support/json-keys.js';
 import { tinyRecipeFile } from './support/training.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
@@ -141,3 +143,19 @@ test('says in one line why a recipe cannot run, and leaves no process', () => {
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^hpff: PATCHES_\w+: local\.patches\.grid: found 5.*\n$/);
 });
+
+test.each([true, false])(
+  'a process that dies between two questions is named, with how it ended (noticed before the next: %s)',
+  async (noticed) => {
+    const file = path.join(transpiled.folder, 'src/bench/process.js');
+    const module = (await import(file)) as { WorkerProcess: typeof WorkerProcess };
+    const worker = new module.WorkerProcess('one');
+    const exit = once(worker['child'], 'exit');
+    worker.kill();
+    if (noticed) await exit;
+    await expect(worker.ask({ kind: 'step' }, 'stepped')).rejects.toMatchObject({
+      code: 'BENCH_DIED',
+      message: 'one: its process ended with signal SIGKILL',
+    });
+  },
+);

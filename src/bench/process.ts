@@ -5,11 +5,17 @@ import type { Answer, Command } from './messages.js';
 
 export class WorkerProcess {
   private readonly child: ChildProcess;
+  /** How the process ended, once it has: it may do so while it is not asked anything. */
+  private death: RunError | undefined;
 
   /** @param name of the recipe, for messages */
-  constructor(private readonly name: string) {
+  constructor(name: string) {
     // A small heap of new objects, as bin/hpff.js asks for.
     this.child = fork(new URL('./worker.js', import.meta.url), { execArgv: ['--max-semi-space-size=1'] });
+    this.child.once('exit', (code, signal) => {
+      const how = signal ? `signal ${signal}` : `exit code ${code}`;
+      this.death = new RunError('BENCH_DIED', `${name}: its process ended with ${how}`);
+    });
   }
 
   /**
@@ -18,6 +24,7 @@ export class WorkerProcess {
    */
   ask<K extends Answer['kind']>(command: Command, kind: K): Promise<Extract<Answer, { kind: K }>> {
     return new Promise((resolve, reject) => {
+      if (this.death) return reject(this.death);
       const settle = (act: () => void): void => {
         this.child.off('message', onMessage);
         this.child.off('exit', onExit);
@@ -29,13 +36,11 @@ export class WorkerProcess {
         else if (answer.kind === kind) settle(() => resolve(answer as Extract<Answer, { kind: K }>));
         else settle(() => reject(new RunError('BENCH_FAILED', `asked for '${kind}', answered '${answer.kind}'`)));
       };
-      const onExit = (code: number | null, signal: string | null): void => {
-        const how = signal ? `signal ${signal}` : `exit code ${code}`;
-        settle(() => reject(new RunError('BENCH_DIED', `${this.name}: its process ended with ${how}`)));
-      };
+      const onExit = (): void => settle(() => reject(this.death!));
       this.child.on('message', onMessage);
       this.child.on('exit', onExit);
-      this.child.send(command);
+      // What cannot be sent need not be told: the process has closed its channel, and its end follows.
+      this.child.send(command, () => {});
     });
   }
 
