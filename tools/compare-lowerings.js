@@ -19,6 +19,7 @@ import {
   readRecipe,
 } from '../dist/node.js';
 import { syntheticBatch } from '../dist/data/synthetic.js';
+import { worstDifference } from './worst-difference.js';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -63,18 +64,6 @@ function bitsText(runs) {
   if (runs.length === 1) return [];
   const bits = runs.every((run) => sameBits(run, runs[0])) ? 'the same bits' : 'DIFFERENT BITS';
   return [`${bits} with ${threadCounts.join(' and ')} threads`];
-}
-
-/** Largest ‖g - g'‖ / (‖g‖ + ‖all g‖ / 1000). */
-function worstDifference(expected, found) {
-  const norm = (data) => Math.sqrt(data.reduce((sum, value) => sum + value * value, 0));
-  const least = Math.hypot(...[...expected.values()].map(({ data }) => norm(data))) / 1000;
-  return [...expected]
-    .map(([name, { data }]) => {
-      const other = found.get(name).data;
-      return [name, norm(data.map((value, i) => value - other[i])) / (norm(data) + least)];
-    })
-    .reduce((worst, next) => (next[1] > worst[1] ? next : worst));
 }
 
 function sameBits(a, b) {
