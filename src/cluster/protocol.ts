@@ -85,7 +85,7 @@ export const presenceOf = (run: string): AnnouncementKind<{ readonly generation:
 /** Milliseconds between two of a sign of life. */
 export const SIGN_MILLISECONDS = 500;
 /** After so many without one, the other side counts as lost. */
-export const LOST_MILLISECONDS = 10_000;
+export const LOST_MILLISECONDS = 6_000;
 
 export const downEdge = (stage: number): string => `${stage}-down`;
 export const upEdge = (stage: number): string => `${stage}-up`;
