@@ -61,6 +61,12 @@ export const addStep: AddCommand = (program, streams) => {
       const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
       await writeSafetensors(options.output, result);
       const losses = [...(result.get('loss/total')!.data as Float32Array)];
+      const diverged = losses.findIndex((loss) => !Number.isFinite(loss));
+      if (diverged >= 0) {
+        output.warn(
+          `step ${diverged + 1} of ${steps}: the total loss is ${losses[diverged]}, the first that is not finite`,
+        );
+      }
       output.result(
         { file: options.output, steps, tensors: result.size, totalLoss: losses },
         `${options.output}: ${result.size} tensors; total loss ${losses.map((loss) => loss.toFixed(6)).join(', ')}`,
