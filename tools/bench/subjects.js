@@ -22,6 +22,14 @@ export const SUBJECTS = {
     ours('bp-fused-portable', 'back-propagation', 'resnet32-cifar10-bp', 'fused', 'portable'),
     ours('hpff-sync', 'HPFF, 15 modules', 'resnet32-cifar10-hpff-k16', 'sync'),
     ours('hpff-fused', 'HPFF, 15 modules', 'resnet32-cifar10-hpff-k16', 'fused'),
+    ours(
+      'hpff-async',
+      'HPFF, 15 modules, 2 stages of so many threads',
+      'resnet32-cifar10-hpff-k16',
+      'async',
+      'auto',
+      2,
+    ),
     ours('hpff-paper-sync', 'HPFF, 15 modules, heads as in the paper', 'resnet32-cifar10-hpff-k16-paper', 'sync'),
   ],
   110: [
@@ -32,7 +40,7 @@ export const SUBJECTS = {
 };
 
 /** @returns {Subject} */
-function ours(id, method, name, schedule, lowering = 'auto') {
+function ours(id, method, name, schedule, lowering = 'auto', stages = undefined) {
   return {
     id,
     title: `hpff, ${method} (${schedule}${lowering === 'auto' ? '' : `, ${lowering}`})`,
@@ -42,6 +50,7 @@ function ours(id, method, name, schedule, lowering = 'auto') {
       return new BenchProcess({
         recipe: { ...recipe, data: { ...recipe.data, batch } },
         schedule,
+        stages,
         lowering,
         threads,
       });
