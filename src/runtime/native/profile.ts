@@ -19,7 +19,9 @@ export async function takeProfile(session: string, file: string): Promise<RunPro
   try {
     return profileOf(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const found = cause instanceof Error ? cause.message : String(cause);
+    // ONNX Runtime does not say when it fails to write.
+    const reason = cause instanceof SyntaxError ? `${found}; it is cut short: the disk of TMPDIR may be full` : found;
     throw new RunError('PROFILE_UNREADABLE', `session '${session}': profile ${file} cannot be read: ${reason}`, {
       cause,
     });
