@@ -1,5 +1,5 @@
 /** `hpff bench` in processes of its own. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,16 +35,28 @@ function recipeFile(name: string, change: object = {}): string {
   return file;
 }
 
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Its temporary files are in `temporary`. */
-function bench(...args: string[]): { code: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['hpff.js', 'bench', ...args], {
-    cwd: transpiled.folder,
+const bench = (...args: string[]): Ended => start(process.execPath, ['hpff.js', 'bench', ...args], temporary);
+
+/** @param folder of temporary files */
+function start(program: string, args: readonly string[], folder: string): Ended {
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    ...inFolder(folder),
     encoding: 'utf8',
-    env: { ...process.env, TMPDIR: temporary },
     maxBuffer: 64 << 20,
   });
   return { code: status, stdout, stderr };
 }
+
+const inFolder = (folder: string) => ({ cwd: transpiled.folder, env: { ...process.env, TMPDIR: folder } });
+
+const leftovers = (): string[] => readdirSync(temporary).filter((name) => name.startsWith('hpff-'));
 
 test('measures two recipes in turn', () => {
   const options = ['--steps', '3', '--threads', '1', '--lowering', 'portable', '--json'];
@@ -105,7 +117,39 @@ test('profiles two recipes, and leaves no file', () => {
     expect(new Set(nodes.map(({ module }) => module))).toEqual(new Set([0, 1, 2]));
     expect(nodes.every(({ seconds, operator }) => seconds >= 0 && operator !== '')).toBe(true);
   }
-  expect(readdirSync(temporary).filter((name) => name.startsWith('hpff-'))).toEqual([]);
+  expect(leftovers()).toEqual([]);
+});
+
+test('a profile that has no place is refused before anything is measured', () => {
+  const missing = path.join(root, 'missing');
+  const args = ['hpff.js', 'bench', recipeFile('one'), '--profile', '--verbose'];
+  const { code, stdout, stderr } = start(process.execPath, args, missing);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toMatch(/^hpff: TMPDIR_NOT_WRITABLE: [^\n]*missing[^\n]*\n$/);
+});
+
+// A limit on the size of files stands for a full disk: in both cases the end of a profile is missing.
+test.each([[[]], [['--json']]])('what was measured is told though its profile is cut short: %j', (more: string[]) => {
+  const args = ['bench', recipeFile('one'), '--profile', '--steps', '2', '--threads', '1', '--batch', '50', ...more];
+  const shell = ['-c', 'ulimit -f 8; exec "$@"', 'sh', process.execPath, 'hpff.js', ...args];
+  const { code, stdout, stderr } = start('bash', shell, temporary);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/hpff: PROFILE_UNREADABLE: [^\n]*: the disk of TMPDIR may be full\n$/);
+  if (more.length > 0) expect(Object.keys(JSON.parse(stdout) as object)).toEqual(['results']);
+  else expect(stdout).toMatch(/^one: sync, [^\n]*\n {2}step [^\n]*\n$/);
+  expect(leftovers()).toEqual([]);
+});
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends a profile at once, and no file stays', async (signal) => {
+  const args = ['hpff.js', 'bench', recipeFile('one'), '--profile', '--steps', '200', '--threads', '1'];
+  const child = spawn(process.execPath, args, { ...inFolder(temporary), stdio: 'ignore' });
+  const exit = once(child, 'exit');
+  // Its second half, in which files are written.
+  const writes = (): boolean => leftovers().some((name) => readdirSync(path.join(temporary, name)).length > 0);
+  await vi.waitUntil(writes, { timeout: 60_000 });
+  child.kill(signal);
+  expect(await exit).toEqual([null, signal]);
+  expect(leftovers()).toEqual([]);
 });
 
 test('prints a profile as tables that fit a terminal', () => {

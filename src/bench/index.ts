@@ -14,3 +14,4 @@ export {
 export type { Breakdown, BreakdownRow } from './breakdown.js';
 export type { NodeCost, Part, Place, StepCosts } from './costs.js';
 export { profile, type Profile } from './profile.js';
+export { ProfileFolder } from './profile-folder.js';

@@ -1,13 +1,11 @@
 /** Profiles of training steps: what each operator costs. Measured in processes of their own, so that timings of steps are free of what measuring costs. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { alternate, type Trainer } from './bench.js';
 import { type Breakdown, breakdowns } from './breakdown.js';
 import type { NodeCost } from './costs.js';
 import { median } from './median.js';
 import type { Subject } from './messages.js';
 import { WorkerProcess } from './process.js';
+import type { ProfileFolder } from './profile-folder.js';
 
 export interface Profile {
   readonly recipe: string;
@@ -30,22 +28,19 @@ export interface Profile {
 
 /**
  * @param steps measured for each subject, after one that is not; the subjects take steps in turn
+ * @param folder takes files meanwhile
  * @param progress called after each round with the number of rounds done
  * @throws InputError or RunError as the first process that fails
  */
 export async function profile(
   subjects: readonly Subject[],
   steps: number,
+  folder: ProfileFolder,
   progress: (done: number) => void = () => {},
 ): Promise<Profile[]> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'hpff-profile-'));
-  try {
-    const processes = subjects.map((subject) => new ProfiledProcess(subject, folder));
-    const measurements = await alternate(processes, steps, progress);
-    return measurements.map(({ seconds, finished }) => ({ ...finished, steps, stepSeconds: median(seconds) }));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const processes = subjects.map((subject) => new ProfiledProcess(subject, folder.path));
+  const measurements = await alternate(processes, steps, progress);
+  return measurements.map(({ seconds, finished }) => ({ ...finished, steps, stepSeconds: median(seconds) }));
 }
 
 type Finished = Omit<Profile, 'steps' | 'stepSeconds'>;

@@ -1,6 +1,14 @@
 /** `hpff bench RECIPE`: step time and peak memory on synthetic data. */
 import { availableParallelism } from 'node:os';
-import { bench, type BenchResult, profile, type Ratios, ratios, type Subject } from '../../bench/index.js';
+import {
+  bench,
+  type BenchResult,
+  profile,
+  ProfileFolder,
+  type Ratios,
+  ratios,
+  type Subject,
+} from '../../bench/index.js';
 import { printable } from '../../files/printable.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
@@ -64,6 +72,8 @@ export const addBench: AddCommand = (program, streams) => {
       const recipes = await Promise.all(files.map((path) => readRecipe(path, output.warn)));
       const { steps = 5 } = options;
       const subjects = recipes.map((recipe) => subjectOf(recipe, options));
+      // Made first: that it cannot be made is better known before the measurement than after it.
+      using folder = options.profile ? ProfileFolder.make() : null;
       const total = options.profile ? 2 * steps : steps;
       using bar = options.json ? noProgress : showProgress(streams.stderr, { total, unit: 'round' });
       const note = options.verbose ? { note: options.json ? output.message : (line: string) => bar.line(line) } : {};
@@ -72,11 +82,14 @@ export const addBench: AddCommand = (program, streams) => {
       const [first, second] = results;
       const compared = first && second ? { ratios: ratios(first, second) } : {};
       const text = table(results, compared.ratios);
-      if (!options.profile) return output.result({ results, ...compared }, text);
-      const found = await profile(subjects, steps, (done) => bar.update(steps + done, ''));
+      const tellTimes = (): void => output.result({ results, ...compared }, text);
+      if (!folder) return tellTimes();
+      const found = await profile(subjects, steps, folder, (done) => bar.update(steps + done, '')).catch((error) => {
+        tellTimes(); // what has been measured is not lost with the profile
+        throw error;
+      });
       const profiles = found.map((each, i) => ({ file: files[i]!, ...each }));
-      const named = titled(profiles);
-      const tables = named.map((each, i) => profileTables(each, results[i]!.stepSeconds.median));
+      const tables = titled(profiles).map((each, i) => profileTables(each, results[i]!.stepSeconds.median));
       output.result({ results, ...compared, profiles }, [text, ...tables].join('\n\n'));
     });
 };
