@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { syntheticBatch } from '../src/data/synthetic.js';
 import { writeSafetensors } from '../src/files/safetensors.js';
+import type { HostTensor } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
 import { hpff, type Finished } from './cli.js';
 import { tinyRecipe, tinyRecipeFile } from './support/training.js';
@@ -16,7 +17,7 @@ beforeAll(async () => {
   const recipe = tinyRecipe();
   const { image, label } = syntheticBatch(recipe);
   await writeSafetensors(path.join(folder, 'weights'), initialWeights(recipe));
-  await writeSafetensors(path.join(folder, 'batch'), new Map([['image', image], ['label', label]])); // prettier-ignore
+  await writeSafetensors(path.join(folder, 'batch'), new Map<string, HostTensor>([['image', image], ['label', label]])); // prettier-ignore
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
