@@ -1,10 +1,11 @@
 /** Training on workers over NATS, in processes of their own: the bits of one process, whatever is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { hpff } from './cli.js';
 import { latestBits, metricsOf, tinyRecipeFile } from './support/training.js';
 import { NatsServer, noNatsServer } from './support/nats-server.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
@@ -217,4 +218,20 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
     expect(await training.ended).toBe(0);
     expect(training.output()).not.toContain('secret');
   });
+});
+
+test.each([
+  [['--workers', '2'], '--workers: found without --connect, allowed: with it only'],
+  [['--tls-ca', 'ca.pem'], '--tls-ca: found without --connect, allowed: with it only'],
+  [['--connect', 'nats://h', '--schedule', 'sync'], "--schedule: found 'sync' with --connect, allowed: async"],
+  [['--connect', 'nats://h', '--stages', '2'], '--stages: found with --connect, allowed: --workers'],
+  [['--connect', 'nats://h', '--device', 'cuda'], "--device: found 'cuda:0' with --connect, allowed: cpu"],
+  [['--connect', 'nats://h', '--pool', 'a b'], '--pool: found "a b", allowed: 1 to 64 letters, digits or "_"'],
+])('%j is refused in one line, before anything is written', async (options, problem) => {
+  const recipe = path.join(import.meta.dirname, '../graphs/digits-hpff.json');
+  const folder = path.join(tmpdir(), 'hpff-never-made');
+  const { code, stderr } = await hpff('train', recipe, '-o', folder, ...options);
+  expect({ code, lines: stderr.trimEnd().split('\n').length }).toEqual({ code: 2, lines: 1 });
+  expect(stderr).toContain(problem);
+  expect(existsSync(folder)).toBe(false);
 });

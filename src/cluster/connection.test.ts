@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noNatsServer, NatsServer } from '../../test/support/nats-server.js';
 import { InputError, RunError, type HpffError } from '../errors.js';
 import { connectTo, type ConnectOptions } from './connection.js';
+import { listEdges } from './streams.js';
 
 const skipped = noNatsServer === null ? '' : ` (${noNatsServer})`;
 const env = {}; // nothing from outside
@@ -84,6 +85,24 @@ describe.skipIf(noNatsServer !== null)(`a protected server${skipped}`, () => {
       );
       expect(error.message).not.toContain('wr0ng');
       expect(error.message).not.toContain('\n');
+    }
+  });
+});
+
+describe.skipIf(noNatsServer !== null)(`a server that denies streams${skipped}`, () => {
+  it('says so in one line, and what to look up', async () => {
+    const permissions = 'publish: ["$JS.API.INFO"], subscribe: ["_INBOX.>"]';
+    const config = `authorization { users: [{ user: guest, password: pw, permissions: { ${permissions} } }] }`;
+    await using server = await NatsServer.start({ config });
+    const connection = await connectTo(server.url, { env, user: 'guest', password: 'pw' });
+    try {
+      const error = await listEdges(connection, 'run').catch((reason: unknown) => reason as HpffError);
+      expect(error).toBeInstanceOf(InputError);
+      expect((error as HpffError).message).toMatch(
+        /^nats:\/\/127.*: the server denies this user what it takes \(.*\); docs\/cluster\.md/,
+      );
+    } finally {
+      await connection.close();
     }
   });
 });

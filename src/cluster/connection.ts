@@ -11,7 +11,7 @@ import type { HpffError } from '../errors.js';
 import { InputError, RunError } from '../errors.js';
 import { printable, quoted } from '../files/printable.js';
 import { readError } from '../files/system-errors.js';
-import { CutError, classify, isJetStreamOff, reasonOf } from './failures.js';
+import { CutError, classify, isDenied, isJetStreamOff, reasonOf } from './failures.js';
 import { abortable, Backoff, settledWithin, sleep } from './waiting.js';
 
 export interface ConnectOptions {
@@ -132,7 +132,7 @@ export class ClusterConnection {
    * A request that may be repeated, until the server answers it.
    * @param what for the error: `the stream …`
    * @param patience milliseconds before it gives up; without end when Infinity
-   * @throws RunError `CLUSTER_NO_ANSWER` after that time; else as `ask`, but no failure that trying again may mend
+   * @throws RunError `CLUSTER_NO_ANSWER` after that time; InputError `SERVER_DENIED`; else as `ask`, but no failure that trying again may mend
    */
   async insist<T>(what: string, request: () => Promise<T>, patience: number, signal?: AbortSignal): Promise<T> {
     const backoff = new Backoff(50, 2_000);
@@ -143,6 +143,7 @@ export class ClusterConnection {
         try {
           return await this.ask(request, signal, over);
         } catch (error) {
+          if (isDenied(error)) throw denied(this.url, what, error);
           if (classify(error) !== 'later') throw error;
           found = reasonOf(error);
         }
@@ -212,6 +213,11 @@ export class ClusterConnection {
     this.setUp();
     this.onStatus?.(`${this.url}: reconnected`);
   }
+}
+
+function denied(url: string, what: string, error: unknown): InputError {
+  const reason = `the server denies this user what it takes (${reasonOf(error)}); docs/cluster.md lists the permissions`;
+  return new InputError('SERVER_DENIED', `${url}: ${what}: ${reason}`, { cause: error });
 }
 
 /** The client asks for the pause many times between two attempts, and must be told the same until the next one. */

@@ -47,6 +47,12 @@ export function isJetStreamOff(error: unknown): boolean {
   return error instanceof Error && error.name === 'JetStreamNotEnabled';
 }
 
+/** Whether the server denies the request to this user. */
+export function isDenied(error: unknown): boolean {
+  const cause = error instanceof errors.RequestError ? error.cause : error;
+  return cause instanceof errors.PermissionViolationError;
+}
+
 /** Whether there is no consumer of this name. */
 export function isConsumerMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === (JetStreamApiCodes.ConsumerNotFound as number);

@@ -87,7 +87,8 @@ export const addTrain: AddCommand = (program, streams) => {
       using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
       const { output: folder, verbose, trace: traceFile, ...rest } = options;
       const more = {
-        ...(verbose ? { note: (line: string) => display.line(line) } : {}),
+        // Who waits for others must know for whom.
+        ...(verbose || options.connect !== undefined ? { note: (line: string) => display.line(line) } : {}),
         ...(traceFile === undefined ? {} : { traceFile }),
       };
       const settings = { ...rest, ...clusterSettings(options, command.getOptionValueSource('schedule') === 'cli') };
@@ -104,7 +105,7 @@ export const addTrain: AddCommand = (program, streams) => {
 
 /** What `--connect` sets. @throws InputError for options that do not go with it, or not without it */
 function clusterSettings(options: TrainCommandOptions, scheduleGiven: boolean): Pick<TrainOptions, 'cluster'> {
-  const { connect, workers, float16, schedule, stages } = options;
+  const { connect, workers, float16, schedule, device, stages } = options;
   if (connect === undefined) {
     for (const name of ['workers', 'float16', 'pool', 'creds', 'tlsCa', 'tlsCert', 'tlsKey'] as const) {
       if (options[name] === undefined) continue;
@@ -115,6 +116,9 @@ function clusterSettings(options: TrainCommandOptions, scheduleGiven: boolean): 
   }
   if (scheduleGiven && schedule !== 'async') {
     throw new InputError('USAGE', `--schedule: found '${schedule}' with --connect, allowed: async`);
+  }
+  if (device !== undefined && device !== 'cpu') {
+    throw new InputError('USAGE', `--device: found '${device}' with --connect, allowed: cpu, on which workers compute`);
   }
   if (stages !== undefined) {
     throw new InputError('USAGE', '--stages: found with --connect, allowed: --workers, each of which is a stage');
