@@ -9,14 +9,7 @@ import { HpffError, RunError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import type { Manifest } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
-import {
-  runOneStep,
-  type StageTimes,
-  type StepReport,
-  type StepRun,
-  totalLoss,
-  type TrainEngine,
-} from '../pipeline/index.js';
+import { runOneStep, type StageTimes, type StepReport, type StepRun, type TrainEngine } from '../pipeline/index.js';
 import { toJson } from '../recipe/index.js';
 import type { ClusterConnection } from './connection.js';
 import { announce, hear, type Listener, request } from './control.js';
@@ -34,6 +27,7 @@ import {
   STATE,
   upEdge,
 } from './protocol.js';
+import { ReportMerger } from './report-merger.js';
 import { encodeRate } from './step-rate.js';
 import { createEdge, deleteEdges } from './streams.js';
 import type { Encoding } from './tensor-message.js';
@@ -396,46 +390,3 @@ export class ClusterEngine implements TrainEngine {
 
 /** Failures that another attempt may not meet. */
 const isOfCluster = (code: string): boolean => /^(CLUSTER|CONTROL|STAGE)_|^WORKER_BUSY$/.test(code);
-
-/** Puts the reports of all stages together, step by step. */
-class ReportMerger {
-  private readonly open = new Map<number, { losses: Map<string, number>; stages: number }>();
-  private done: number;
-  private turn: Promise<void> = Promise.resolve();
-  private waiting: (() => void)[] = [];
-
-  constructor(
-    private readonly manifest: Manifest,
-    private readonly run: StepRun,
-    private readonly stages: number,
-  ) {
-    this.done = run.first - 1;
-  }
-
-  /** Resolves when the step has been reported. */
-  async add(step: number, losses: readonly (readonly [string, number])[]): Promise<void> {
-    const entry = this.open.get(step) ?? { losses: new Map<string, number>(), stages: 0 };
-    this.open.set(step, entry);
-    for (const [name, loss] of losses) entry.losses.set(name, loss);
-    if (++entry.stages < this.stages) return;
-    this.open.delete(step);
-    // Each stage reports in order, so steps are complete in order.
-    this.turn = this.turn.then(async () => {
-      const total = totalLoss(this.manifest, entry.losses);
-      await this.run.report?.({ losses: entry.losses, total, gradients: new Map() }, step);
-      this.done = step;
-      for (const wake of this.waiting.splice(0)) wake();
-    });
-    await this.turn;
-  }
-
-  async reported(step: number, signal: AbortSignal): Promise<void> {
-    while (this.done < step) {
-      signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        this.waiting.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-    }
-  }
-}

@@ -45,10 +45,6 @@ export class PassingValues {
     value.released?.();
   }
 
-  get size(): number {
-    return this.values.size;
-  }
-
   /** Drops what is left. */
   dispose(): void {
     for (const { tensor } of this.values.values()) tensor.dispose();
