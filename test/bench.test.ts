@@ -19,7 +19,6 @@ let temporary: string;
 
 beforeAll(() => {
   transpiled = transpileSources();
-  writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   root = mkdtempSync(path.join(tmpdir(), 'hpff-bench-'));
   temporary = path.join(root, 'tmp');
   mkdirSync(temporary);

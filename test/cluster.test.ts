@@ -33,7 +33,6 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
 
   beforeAll(() => {
     transpiled = transpileSources();
-    writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
     root = mkdtempSync(path.join(tmpdir(), 'hpff-cluster-'));
     recipe = path.join(root, 'tiny.json');
     writeFileSync(recipe, JSON.stringify(tinyRecipeFile({ schedule: { type: 'cosine', epochs: 8 } })));

@@ -23,7 +23,6 @@ let folder: string;
 
 beforeAll(() => {
   transpiled = transpileSources();
-  writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   folder = mkdtempSync(path.join(tmpdir(), 'hpff-memory-'));
 });
 afterAll(() => {

@@ -173,7 +173,6 @@ describe('a process that is', () => {
   let transpiled: Transpiled;
   beforeAll(() => {
     transpiled = transpileSources();
-    writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   });
   afterAll(() => transpiled.remove());
 

@@ -22,7 +22,6 @@ const running = new Set<ChildProcess>();
 
 beforeAll(() => {
   transpiled = transpileSources();
-  writeFileSync(path.join(transpiled.folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   root = mkdtempSync(path.join(tmpdir(), 'hpff-process-'));
   recipe = path.join(root, 'tiny.json');
   writeFileSync(recipe, JSON.stringify(tinyRecipeFile({ schedule: { type: 'cosine', epochs: totalSteps / 4 } })));

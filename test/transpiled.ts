@@ -6,7 +6,7 @@ import ts from 'typescript';
 const repository = path.join(import.meta.dirname, '..');
 
 export interface Transpiled {
-  /** A folder that holds `src` and `test`, inside the repository: its packages are found from there. */
+  /** A folder that holds `src`, `test` and the program `hpff.js`, inside the repository: its packages are found from there. */
   readonly folder: string;
   remove(): void;
 }
@@ -17,6 +17,7 @@ export function transpileSources(): Transpiled {
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(path.join(cache, 'hpff-'));
   writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
+  writeFileSync(path.join(folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
   for (const file of [...sources('src'), ...sources('test')]) {
     const target = path.join(folder, file.replace(/\.ts$/, '.js'));
     mkdirSync(path.dirname(target), { recursive: true });
