@@ -1,7 +1,7 @@
 /** What a recipe of the right shape can still get wrong: keys that contradict each other. */
 import { boundaryIssues, moduleCountIssues } from './blocks.js';
 import type { Issue } from './issues.js';
-import type { RecipeShape } from './schema.js';
+import type { RecipeShape } from './schema/index.js';
 
 /** @returns everything that is wrong, in the order of the file; empty for a sound recipe */
 export function consistencyIssues(recipe: RecipeShape): Issue[] {

@@ -1,6 +1,7 @@
 /** Recipes: what to train, on what, and how. */
 export { RecipeRefusal } from './issues.js';
 export { parseRecipe, readRecipe, recipeHash, toJson } from './parse.js';
-export { datasetNames, recipeJsonSchema } from './schema.js';
+export { datasetNames } from './schema/data.js';
+export { recipeJsonSchema } from './schema/index.js';
 export { recipeWarnings } from './warnings.js';
 export type * from './types.js';

@@ -1,6 +1,6 @@
 /** From a sound recipe file to the recipe that the rest of the code sees: defaults by rule, and nothing the rule ignores. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RecipeShape } from './schema.js';
+import type { RecipeShape } from './schema/index.js';
 import type { LocalConfig, LocalRule, Recipe, SplitConfig } from './types.js';
 
 export interface Normalised {

@@ -6,7 +6,7 @@ import { sha256 } from '../files/sha256.js';
 import { consistencyIssues } from './consistency.js';
 import { issuesOf, refusal, type Issue } from './issues.js';
 import { normalise } from './normalise.js';
-import { recipeSchema } from './schema.js';
+import { recipeSchema } from './schema/index.js';
 import type { Recipe } from './types.js';
 import { ignoredKeyWarnings, recipeWarnings, splitIgnoredWarning } from './warnings.js';
 

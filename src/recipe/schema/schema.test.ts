@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { recipeJsonSchema } from './schema.js';
+import { recipeJsonSchema } from './index.js';
 
 test('recipe.schema.json is up to date (npm run schema)', async () => {
   const file = path.join(import.meta.dirname, '../../recipe.schema.json');

@@ -1,0 +1,54 @@
+/** Recipe key `data`: the images, and what is done to them. */
+import { z } from 'zod';
+import { bool, choice, integer, object, objectOrNull } from '../fields.js';
+
+const meanAllowed = 'a number from 0 to 1 (pixel values are scaled to [0, 1])';
+const stdAllowed = 'a number > 0 and ≤ 1 (pixel values are scaled to [0, 1])';
+const perChannel = (element: z.ZodNumber, what: string) => {
+  const allowed = `a list of numbers: the ${what} of each channel, or one for all channels`;
+  return z.array(element, { error: allowed }).min(1, { error: allowed });
+};
+
+export const datasetNames = ['digits', 'fashion-mnist', 'mnist', 'cifar10', 'cifar100'] as const;
+
+const padAllowed = 'a list of 2 integers (height and width), or null';
+export const data = object({
+  dataset: choice(datasetNames),
+  batch: integer(1, 65536).describe('Images per optimizer step.'),
+  normalize: object({
+    mean: perChannel(
+      z.number({ error: meanAllowed }).min(0, { error: meanAllowed }).max(1, { error: meanAllowed }),
+      'mean',
+    ),
+    std: perChannel(
+      z.number({ error: stdAllowed }).gt(0, { error: stdAllowed }).max(1, { error: stdAllowed }),
+      'standard deviation',
+    ),
+  })
+    .default({ mean: [0], std: [1] })
+    .describe('(pixel - mean) / std, of pixel values in [0, 1]. Default: pixel values as they are.'),
+  augment: objectOrNull({
+    crop: objectOrNull({
+      pad: integer(1, 1024).describe('Pixels added on every side before a random crop to the old size.'),
+      mode: choice(['zero', 'reflect']).default('zero'),
+    }).default(null),
+    flip: bool().default(false).describe('Mirror every second image, at random, left to right.'),
+  })
+    .default(null)
+    .describe('Random changes of the training images. Default: none.'),
+  convert: objectOrNull({
+    channels: z
+      .int({ error: 'an integer ≥ 1 or null' })
+      .min(1, { error: 'an integer ≥ 1 or null' })
+      .nullable()
+      .default(null)
+      .describe('Repeat grey images to this number of channels.'),
+    pad: z
+      .tuple([z.int({ error: padAllowed }), z.int({ error: padAllowed })], { error: padAllowed })
+      .nullable()
+      .default(null)
+      .describe('Pad images with zeros, centred, to this height and width.'),
+  })
+    .default(null)
+    .describe('How stored images become those that the network takes. Default: as they are.'),
+});
