@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { recipeJsonSchema } from './index.js';
 
 test('recipe.schema.json is up to date (npm run schema)', async () => {
-  const file = path.join(import.meta.dirname, '../../recipe.schema.json');
+  const file = path.join(import.meta.dirname, '../../../recipe.schema.json');
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(recipeJsonSchema());
 });
 
