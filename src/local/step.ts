@@ -10,7 +10,7 @@
  */
 import { gradients, type Seed } from '../grad/index.js';
 import { add, addAll, Graph, mul, reshape, softmaxCrossEntropy, type Value, zerosLike } from '../graph/index.js';
-import { createTrunk, type Part } from '../networks/index.js';
+import { type Block, createTrunk, type Part } from '../networks/index.js';
 import {
   createOptimizer,
   LayerContext,
@@ -28,7 +28,7 @@ import { sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';
 
 /** A loss that a step reports. */
 export interface LossTerm {
-  /** `<module>/<independent|cascade|final>/<classifier|decoder>` */
+  /** `<module>/<independent|cascade|final>/<classifier|decoder|similarity>` */
   readonly name: string;
   /** In the total. */
   readonly weight: number;
@@ -97,6 +97,9 @@ class StepBuilder {
   private readonly optimizer: Optimizer;
   private readonly shape: StepShape;
   private readonly moduleParts: readonly (readonly Part[])[];
+  private readonly blocks: readonly Block[];
+  /** Index of the last block of each module. */
+  private readonly lastBlocks: readonly number[];
   private readonly modules: ModuleState[] = [];
   private readonly losses: LossTerm[] = [];
   private readonly gradients = new Map<string, Value>();
@@ -117,8 +120,10 @@ class StepBuilder {
     this.label = this.graph.input('label', 'int64', [batch]);
     this.optimizer = createOptimizer(recipe.optimizer);
     const ranges = splitBlocks(trunk, recipe);
+    this.blocks = trunk.blocks;
+    this.lastBlocks = ranges.map(([, end]) => end - 1);
     this.moduleParts = ranges.map(([start, end], i) => [
-      ...(i === 0 ? [trunk.stem] : []),
+      ...(i === 0 && trunk.stem ? [trunk.stem] : []),
       ...trunk.blocks.slice(start, end),
       ...(i === ranges.length - 1 ? [trunk.classifier] : []),
     ]);
@@ -166,8 +171,12 @@ class StepBuilder {
 
   /** The heads that the local rule puts on a module, with their λ, which changes over the modules that have heads. */
   private headsOf(index: number, modules: number, level: Level): readonly WeightedHead[] {
-    const position = modules > 2 ? index / (modules - 2) : 0;
-    return localRules[this.recipe.local.rule](this.recipe, this.targets(), level, position);
+    const place = {
+      position: modules > 2 ? index / (modules - 2) : 0,
+      reduction: this.blocks[this.lastBlocks[index]!]!.reduction,
+      later: this.blocks.slice(this.lastBlocks[index]! + 1),
+    };
+    return localRules[this.recipe.local.rule](this.recipe, this.targets(), level, place);
   }
 
   private forward(index: number): void {

@@ -4,7 +4,7 @@ import { cifarResnet } from './cifar-resnet.js';
 import type { Trunk } from './trunk.js';
 
 export { inferenceGraph, type InferenceGraph } from './inference.js';
-export type { Part, Trunk } from './trunk.js';
+export { type Block, type BlockKind, type Part, partsOf, type Trunk } from './trunk.js';
 
 export function createTrunk(config: NetworkConfig): Trunk {
   return cifarResnet(config);

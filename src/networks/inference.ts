@@ -1,7 +1,7 @@
 /** The trunk in inference mode, for batches of any size. */
 import { Graph, type Value } from '../graph/index.js';
 import { LayerContext, type ParameterSpec, ParameterStore } from '../nn/index.js';
-import type { Trunk } from './trunk.js';
+import { partsOf, type Trunk } from './trunk.js';
 
 export interface InferenceGraph {
   readonly graph: Graph;
@@ -18,7 +18,6 @@ export function inferenceGraph(trunk: Trunk): InferenceGraph {
   const store = new ParameterStore(graph);
   const context = new LayerContext(store, { training: false, statistics: null });
   const image = graph.input('image', 'float32', ['N', ...trunk.image]);
-  const parts = [trunk.stem, ...trunk.blocks, trunk.classifier];
-  const logits = parts.reduce((x, part) => part.build(context, x), image);
+  const logits = partsOf(trunk).reduce<Value>((x, part) => part.build(context, x), image);
   return { graph, image, logits, parameters: [...store.specs.values()] };
 }

@@ -23,7 +23,7 @@ import { classifierHead } from '../local/heads/classifier.js';
 import { decoderHead } from '../local/heads/decoder.js';
 import type { Head } from '../local/heads/head.js';
 import { cut, type GraphSlice, lower, type Lowering, type NamedValue, portable } from '../lower/index.js';
-import { createTrunk } from '../networks/index.js';
+import { createTrunk, type Part, partsOf } from '../networks/index.js';
 import { conv2d, dense, initialize, LayerContext, type ParameterSpec, ParameterStore } from '../nn/index.js';
 import { encodeModel } from '../onnx/encode.js';
 import { Random } from '../random.js';
@@ -63,15 +63,17 @@ export function selfTestGraph(): { test: GraphSlice; parameters: readonly Parame
   const at = (path: string, training = true): LayerContext =>
     new LayerContext(store, { training, statistics: null }, path);
 
-  const { stem, blocks } = createTrunk({
-    type: 'cifar-resnet',
-    depth: 8,
-    widths: [16, 16, 32, 32],
-    classes,
-    image: [channels, side, side],
-  });
-  const whole = blocks[0]!.build(at(''), stem.build(at(''), image));
-  const halved = blocks[1]!.build(at(''), whole);
+  const [stem, first, second] = partsOf(
+    createTrunk({
+      type: 'cifar-resnet',
+      depth: 8,
+      widths: [16, 16, 32, 32],
+      classes,
+      image: [channels, side, side],
+    }),
+  ) as [Part, Part, Part];
+  const whole = first.build(at(''), stem.build(at(''), image));
+  const halved = second.build(at(''), whole);
   const decoder = decoderHead(1, () => image);
   const classifier = classifierHead(
     { net: '1c1f', features: 16, widen: 1, loss: 'cross-entropy', temperature: 1 },
