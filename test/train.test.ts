@@ -48,6 +48,7 @@ describe('a run', () => {
       'latest',
       'metrics.jsonl',
       'recipe.json',
+      'sessions.jsonl',
     ]);
   });
 

@@ -2,14 +2,14 @@
  * The process that runs the steps of one benchmarked recipe: a fresh one, so that its peak memory is that of the recipe. It is told by messages what to do
  * and answers each with one.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Batch } from '../data/dataset.js';
 import { syntheticBatch } from '../data/synthetic.js';
 import { HpffError } from '../errors.js';
 import { elementCount } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
-import { collectGarbage, type EngineOptions, type OpenEngine, openEngine } from '../pipeline/index.js';
+import { collectGarbage, type EngineOptions, type OpenEngine, openEngine, residentMemory } from '../pipeline/index.js';
 import type { Recipe } from '../recipe/index.js';
 import { stepCosts } from './costs.js';
 import type { Answer, Command, Subject } from './messages.js';
@@ -43,9 +43,9 @@ class Worker {
     const batch = syntheticBatch(recipe);
     const { parameters, states } = open.manifest;
     const weightBytes = [...parameters, ...states].reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
-    const startPeakBytes = residentBytes('VmHWM');
+    const startPeakBytes = residentMemory().peak;
     await settle(open);
-    const baseBytes = residentBytes('VmRSS');
+    const baseBytes = residentMemory().now;
     loadInitialWeights(open, recipe);
     await settle(open);
     resetPeak();
@@ -75,7 +75,7 @@ class Worker {
   }
 
   finish(): Answer {
-    const peak = residentBytes('VmHWM');
+    const peak = residentMemory().peak;
     this.open.dispose();
     return {
       kind: 'finished',
@@ -89,17 +89,6 @@ class Worker {
 /** JavaScript's copy of the weights is garbage when this returns. */
 function loadInitialWeights({ engine }: OpenEngine, recipe: Recipe): void {
   engine.load(initialWeights(recipe));
-}
-
-/** A field of /proc/self/status in bytes; elsewhere than on Linux the resident memory now. */
-function residentBytes(field: 'VmRSS' | 'VmHWM'): number {
-  try {
-    const kilobytes = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    if (kilobytes !== undefined) return 1024 * Number(kilobytes);
-  } catch {
-    // No procfs.
-  }
-  return process.memoryUsage.rss();
 }
 
 /** JavaScript gives collected memory back on threads of its own, some time later. */

@@ -12,7 +12,7 @@ export {
   stepScheduleNames,
 } from './open-engine.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
-export { collectGarbage } from './process-memory.js';
+export { collectGarbage, type ResidentMemory, residentMemory } from './process-memory.js';
 export { openStage, type OpenStage } from './open-stage.js';
 export { balance, measureModules, memoryCosts } from './balance.js';
 export { Orchestrator } from './orchestrator.js';

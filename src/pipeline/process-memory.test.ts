@@ -1,7 +1,7 @@
-/** Collecting garbage on demand. */
+/** Collecting garbage on demand; how much memory the process takes. */
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { collectGarbage } from './process-memory.js';
+import { collectGarbage, residentMemory } from './process-memory.js';
 
 test('garbage is collected at once, and the collector stays out of reach', async () => {
   const before = Object.hasOwn(globalThis, 'gc');
@@ -14,4 +14,14 @@ test('garbage is collected at once, and the collector stays out of reach', async
   expect(garbage.deref()).toBeUndefined();
   expect(reference.deref()).toBe(kept);
   expect(Object.hasOwn(globalThis, 'gc')).toBe(before);
+});
+
+test('resident memory grows by what is touched, and the peak stays', () => {
+  const size = 64 << 20;
+  const before = residentMemory();
+  const touched = Buffer.alloc(size, 1);
+  const after = residentMemory();
+  expect(after.now - before.now).toBeGreaterThan(0.9 * size);
+  expect(after.peak).toBeGreaterThanOrEqual(after.now);
+  expect(touched[size - 1]).toBe(1);
 });

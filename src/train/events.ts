@@ -34,8 +34,12 @@ export interface StepEvent {
   readonly total: number;
   /** null where none of the group's steps was timed. */
   readonly imagesPerSecond: number | null;
+  /** Mean over the steps of the group that were timed, evaluations and checkpoints left out; null where none was. */
+  readonly stepSeconds: number | null;
   /** Peak resident memory of the process so far, in bytes. */
   readonly peakBytes: number;
+  /** Resident memory of the process now, in bytes. */
+  readonly residentBytes: number;
   /** Under the schedule `async`: where the time of each stage went since the line before, evaluations left out. */
   readonly stages?: readonly StageTimes[];
 }

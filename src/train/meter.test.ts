@@ -10,7 +10,7 @@ test('gives means over a group, and begins the next one', () => {
   meter.add(report(4), 32, 1.5);
   expect(meter.empty).toBe(false);
   const losses = { '0/final/classifier': 2.5 };
-  expect(meter.take()).toEqual({ steps: 2, total: 5, losses, imagesPerSecond: 32 });
+  expect(meter.take()).toEqual({ steps: 2, total: 5, losses, imagesPerSecond: 32, stepSeconds: 1 });
   expect(meter.empty).toBe(true);
   meter.add(report(3), 32, 1);
   expect(meter.take()).toMatchObject({ steps: 1, total: 6 });
@@ -24,10 +24,10 @@ test('goes on with a group from a file to the same bits; its speed is that of th
   for (const value of values.slice(0, 2)) first.add(report(value), 32, 1);
   const second = new LossMeter(JSON.parse(JSON.stringify(first.open())) as ReturnType<LossMeter['open']>);
   for (const value of values.slice(2)) second.add(report(value), 32, 2);
-  expect(second.take()).toEqual({ ...whole.take(), imagesPerSecond: 16 });
+  expect(second.take()).toEqual({ ...whole.take(), imagesPerSecond: 16, stepSeconds: 2 });
 });
 
 test('has no speed where no step was timed', () => {
   const open = { steps: 1, total: 1, losses: {} };
-  expect(new LossMeter(open).take().imagesPerSecond).toBeNull();
+  expect(new LossMeter(open).take()).toMatchObject({ imagesPerSecond: null, stepSeconds: null });
 });

@@ -8,8 +8,11 @@ export interface OpenGroup {
   readonly losses: Readonly<Record<string, number>>;
 }
 
+/** Speeds are null where none of the group's steps was timed. */
 export interface GroupMeans extends OpenGroup {
   readonly imagesPerSecond: number | null;
+  /** Mean over the steps that were timed. */
+  readonly stepSeconds: number | null;
 }
 
 export class LossMeter {
@@ -18,6 +21,7 @@ export class LossMeter {
   private readonly losses = new Map<string, number>();
   private seconds = 0;
   private images = 0;
+  private timedSteps = 0;
 
   /** @param open sums of a group that another process began */
   constructor(open: OpenGroup | null = null) {
@@ -37,6 +41,7 @@ export class LossMeter {
     for (const [name, loss] of report.losses) this.losses.set(name, (this.losses.get(name) ?? 0) + loss);
     this.images += images;
     this.seconds += seconds;
+    this.timedSteps++;
   }
 
   /** Sums so far. */
@@ -46,15 +51,16 @@ export class LossMeter {
 
   /** Ends the group and begins the next. */
   take(): GroupMeans {
-    const { steps } = this;
+    const { steps, seconds, timedSteps } = this;
     const means: GroupMeans = {
       steps,
       total: this.total / steps,
       losses: Object.fromEntries([...this.losses].map(([name, sum]) => [name, sum / steps])),
-      imagesPerSecond: this.seconds > 0 ? this.images / this.seconds : null,
+      imagesPerSecond: seconds > 0 ? this.images / seconds : null,
+      stepSeconds: timedSteps > 0 ? seconds / timedSteps : null,
     };
     this.losses.clear();
-    this.steps = this.total = this.images = this.seconds = 0;
+    this.steps = this.total = this.images = this.seconds = this.timedSteps = 0;
     return means;
   }
 }

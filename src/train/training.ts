@@ -4,8 +4,9 @@ import { RunError } from '../errors.js';
 import { type PlacedBatch, prefetch } from '../data/prefetch.js';
 import { printable } from '../files/printable.js';
 import type { NamedTensors } from '../files/tensor.js';
-import type { OpenEngine, StepReport } from '../pipeline/index.js';
+import { type OpenEngine, residentMemory, type StepReport } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
+import { version } from '../version.js';
 import type { Beginning } from './beginning.js';
 import { CheckpointWriter } from './checkpoint.js';
 import type { CheckpointState, RunState } from './checkpoint-state.js';
@@ -17,6 +18,7 @@ import { LossMeter } from './meter.js';
 import type { Pace, TrainOptions } from './options.js';
 import { RunRecorder } from './recorder.js';
 import { createRun } from './run-folder.js';
+import { addSession, type Session, thisMachine } from './sessions.js';
 import type { TrainingData } from './training-data.js';
 
 /** How a training ended. */
@@ -58,6 +60,7 @@ export class Training {
   async run(): Promise<TrainResult> {
     this.stopIfAsked();
     await this.prepareFolder();
+    await addSession(this.folder, this.session());
     this.recorder = await RunRecorder.open(this.folder, {
       step: this.step,
       evaluatedStep: this.evaluation?.step ?? -1,
@@ -171,9 +174,17 @@ export class Training {
   private async recordGroup(): Promise<void> {
     const { step, epoch } = this;
     const { learningRate: rate } = this.whereabouts();
-    const peakBytes = process.resourceUsage().maxRSS * 1024;
+    const { now: residentBytes, peak: peakBytes } = residentMemory();
     const stages = this.open.engine.takeTimes();
-    const event = { event: 'step', step, epoch, learningRate: rate, ...this.meter.take(), peakBytes } as const;
+    const event = {
+      event: 'step',
+      step,
+      epoch,
+      learningRate: rate,
+      ...this.meter.take(),
+      peakBytes,
+      residentBytes,
+    } as const;
     await this.record(stages.length === 0 ? event : { ...event, stages });
   }
 
@@ -276,6 +287,22 @@ export class Training {
       schedule: computed.schedule,
       lowering: computed.lowering,
       device: computed.device,
+    };
+  }
+
+  private session(): Session {
+    const { step, totalSteps, stepsPerEpoch, data, computed } = this;
+    return {
+      time: new Date().toISOString(),
+      hpff: version,
+      step,
+      totalSteps,
+      stepsPerEpoch,
+      modules: this.open.manifest.modules.length,
+      trainImages: data.trainImages,
+      testImages: data.testImages,
+      ...computed,
+      machine: thisMachine(),
     };
   }
 

@@ -39,6 +39,8 @@ export function latestBits(run: string): { step: number; weights: string; optimi
   return { step, weights: hash('weights'), optimizer: hash('optimizer') };
 }
 
+const neverTheSame = ['imagesPerSecond', 'stepSeconds', 'peakBytes', 'residentBytes', 'stages'];
+
 /** Lines of metrics.jsonl without what is never the same twice: time and memory. */
 export function metricsOf(run: string): Partial<MetricsEvent>[] {
   const text = readFileSync(path.join(run, 'metrics.jsonl'), 'utf8');
@@ -47,9 +49,7 @@ export function metricsOf(run: string): Partial<MetricsEvent>[] {
     .slice(0, -1)
     .map((line) => {
       const event = JSON.parse(line) as MetricsEvent;
-      return Object.fromEntries(
-        Object.entries(event).filter(([key]) => !['imagesPerSecond', 'peakBytes', 'stages'].includes(key)),
-      );
+      return Object.fromEntries(Object.entries(event).filter(([key]) => !neverTheSame.includes(key)));
     });
 }
 
