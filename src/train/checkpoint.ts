@@ -142,6 +142,24 @@ async function checksum(bytes: Uint8Array): Promise<string> {
  * `decodeSafetensors`, if the checkpoint is broken; all say which checkpoints there are
  */
 export async function readLatest(run: string): Promise<Checkpoint> {
+  return reading(run, async (folder, state) => ({
+    folder,
+    state,
+    weights: await readTensors(join(folder, WEIGHTS), state.files[WEIGHTS]),
+    optimizer: await readTensors(join(folder, OPTIMIZER), state.files[OPTIMIZER]),
+  }));
+}
+
+/**
+ * Reads what the checkpoint that `latest` names says beside its tensors, which are left unread.
+ * @throws InputError as `readLatest`
+ */
+export async function readLatestState(run: string): Promise<CheckpointState> {
+  return reading(run, async (_, state) => state);
+}
+
+/** Reads from the latest checkpoint; errors say which checkpoints there are. */
+async function reading<T>(run: string, read: (folder: string, state: CheckpointState) => Promise<T>): Promise<T> {
   const step = await latestStep(run);
   const folder = folderOf(run, step);
   try {
@@ -149,12 +167,7 @@ export async function readLatest(run: string): Promise<Checkpoint> {
     if (state.step !== step) {
       throw new InputError('CHECKPOINT_INVALID', `${printable(join(folder, STATE))}: step: found ${state.step}`);
     }
-    return {
-      folder,
-      state,
-      weights: await readTensors(join(folder, WEIGHTS), state.files[WEIGHTS]),
-      optimizer: await readTensors(join(folder, OPTIMIZER), state.files[OPTIMIZER]),
-    };
+    return await read(folder, state);
   } catch (error) {
     if (!(error instanceof HpffError)) throw error;
     const remedy = await otherCheckpoints(run, step);

@@ -6,8 +6,10 @@ import { ensureDirectory, removeTree, writeDirectoryAtomic, writeFileAtomic } fr
 import { printable } from '../files/printable.js';
 import { errnoCode, readError } from '../files/system-errors.js';
 import { readRecipe, recipeHash, toJson, type Recipe } from '../recipe/index.js';
-import { readLatest, type Checkpoint } from './checkpoint.js';
+import { readLatest, readLatestState, type Checkpoint } from './checkpoint.js';
+import type { CheckpointState } from './checkpoint-state.js';
 import { firstDifference } from './difference.js';
+import { readSessions, type Session } from './sessions.js';
 
 const RECIPE = 'recipe.json';
 const METRICS = 'metrics.jsonl';
@@ -28,13 +30,7 @@ export interface Run {
  * `readRecipe` and `readLatest`
  */
 export async function readRun(folder: string): Promise<Run> {
-  const names = await listFolder(folder);
-  const at = printable(folder);
-  if (names === null) throw new InputError('RUN_MISSING', `${at}: no such folder; allowed: the folder of a run`);
-  if (!names.includes(RECIPE)) {
-    const found = names.length === 0 ? 'is empty' : `holds no ${RECIPE}`;
-    throw new InputError('RUN_MISSING', `${at}: ${found}; allowed: the folder of a run`);
-  }
+  await requireRun(folder);
   const recipe = await readRecipe(join(folder, RECIPE));
   const checkpoint = await readLatest(folder);
   if (checkpoint.state.recipeHash !== recipeHash(recipe)) {
@@ -42,6 +38,36 @@ export async function readRun(folder: string): Promise<Run> {
     throw new InputError('RUN_RECIPE_CHANGED', `${path}: is not the recipe that the run was begun with; put it back`);
   }
   return { folder, recipe, checkpoint };
+}
+
+/** A run without its tensors. */
+export interface RunOutline {
+  readonly folder: string;
+  readonly recipe: Recipe;
+  /** Of the latest checkpoint. */
+  readonly state: CheckpointState;
+  readonly sessions: readonly Session[];
+}
+
+/**
+ * Reads what a run folder says of its run, but for metrics and tensors.
+ * @throws InputError as `readRun` and `readSessions`
+ */
+export async function readRunOutline(folder: string): Promise<RunOutline> {
+  await requireRun(folder);
+  const recipe = await readRecipe(join(folder, RECIPE));
+  return { folder, recipe, state: await readLatestState(folder), sessions: await readSessions(folder) };
+}
+
+/** @throws InputError `RUN_MISSING` */
+async function requireRun(folder: string): Promise<void> {
+  const names = await listFolder(folder);
+  const at = printable(folder);
+  if (names === null) throw new InputError('RUN_MISSING', `${at}: no such folder; allowed: the folder of a run`);
+  if (!names.includes(RECIPE)) {
+    const found = names.length === 0 ? 'is empty' : `holds no ${RECIPE}`;
+    throw new InputError('RUN_MISSING', `${at}: ${found}; allowed: the folder of a run`);
+  }
 }
 
 /**
