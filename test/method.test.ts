@@ -50,11 +50,24 @@ const variants: [string, object, number][] = [
   ['two modules', { rule: 'infopro', hierarchy }, 2],
 ];
 
-function recipeOf(local: object, modules: number): Recipe {
+/** Rules whose graphs are large: three modules of a block each. */
+const shallow: [string, object][] = [
+  [
+    'PredSim + PFF, separate, sum',
+    { rule: 'predsim', patches: patches(['similarity', 'classifier'], 'separate', 'sum') },
+  ],
+  ['PredSim + HPFF', { rule: 'predsim', hierarchy, patches: patches(['similarity', 'classifier'], 'shared', 'mean') }],
+  ['cascade only, PredSim', { rule: 'predsim', hierarchy: { independent: 0, cascade: 1 } }],
+  ['AugLocal + PFF, separate, sum', { rule: 'auglocal', patches: patches(['classifier'], 'separate', 'sum') }],
+  ['AugLocal + HPFF', { rule: 'auglocal', hierarchy, patches: patches(['classifier'], 'shared', 'mean') }],
+  ['independent only, AugLocal', { rule: 'auglocal', hierarchy: { independent: 1, cascade: 0 } }],
+];
+
+function recipeOf(local: object, modules: number, depth: number): Recipe {
   return parseRecipe(
     {
       name: 'small',
-      network: { type: 'cifar-resnet', depth: 14, widths: [2, 2, 3, 4], classes: 3, image: [2, 8, 8] },
+      network: { type: 'cifar-resnet', depth, widths: [2, 2, 3, 4], classes: 3, image: [2, 8, 8] },
       split: { modules },
       local: { classifier: { net: '2c2f', features: 5 }, ...local },
       optimizer: { type: 'sgd', learningRate: 0.1 },
@@ -94,8 +107,13 @@ function inputsOf(step: StepGraph): Map<string, Float64Array | BigInt64Array> {
   return inputs;
 }
 
-describe.each(variants)('%s', (_name, local, modules) => {
-  const recipe = recipeOf(local, modules);
+const cases = [
+  ...variants.map((variant) => [...variant, 14] as const),
+  ...shallow.map((variant) => [...variant, 3, 8] as const),
+];
+
+describe.each(cases)('%s', (_name, local, modules, depth) => {
+  const recipe = recipeOf(local, modules, depth);
 
   test('gradients are those of the losses that may reach each parameter', () => {
     const step = buildStep(recipe, batch);
@@ -134,7 +152,7 @@ describe.each(variants)('%s', (_name, local, modules) => {
 });
 
 test('modules do not see further than one hop', () => {
-  const recipe = recipeOf({ rule: 'infopro', hierarchy }, 4);
+  const recipe = recipeOf({ rule: 'infopro', hierarchy }, 4, 14);
   const step = buildStep(recipe, batch);
   const above = new Set(step.modules[2]!.headParameters);
   const reached = new Set<string>();

@@ -7,7 +7,7 @@ import type { RecipeShape } from './schema/index.js';
 export function consistencyIssues(recipe: RecipeShape): Issue[] {
   return [
     ...splitIssues(recipe),
-    ...decoderIssues(recipe),
+    ...headIssues(recipe),
     ...normalizeIssues(recipe),
     ...cropIssues(recipe),
     ...convertIssues(recipe),
@@ -23,9 +23,14 @@ function splitIssues({ split, local, network }: RecipeShape): Issue[] {
   return modules === undefined ? [] : moduleCountIssues(modules, network.depth);
 }
 
-function decoderIssues({ local }: RecipeShape): Issue[] {
-  if (local.rule !== 'infopro' || local.decoder !== null) return [];
-  return [{ path: ['local', 'decoder'], allowed: 'an object such as {"widen": 1} (rule infopro has a decoder)' }];
+/** What a rule cannot do without. */
+function headIssues({ local }: RecipeShape): Issue[] {
+  const { rule } = local;
+  if (rule === 'infopro' && local.decoder === null) {
+    return [{ path: ['local', 'decoder'], allowed: 'an object such as {"widen": 1} (rule infopro has a decoder)' }];
+  }
+  if (rule !== 'auglocal' || local.auglocal !== null) return [];
+  return [{ path: ['local', 'auglocal'], allowed: 'an object such as {"depth": 3} (rule auglocal has such heads)' }];
 }
 
 function normalizeIssues({ data, network }: RecipeShape): Issue[] {

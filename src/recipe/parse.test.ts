@@ -65,7 +65,8 @@ test('fills in the defaults', () => {
       hierarchy: null,
       classifier: { net: '2c2f', features: 128, widen: 1, loss: 'cross-entropy', temperature: 0.07 },
       decoder: { widen: 1 },
-      lambda: { decoder: [5, 0], classifier: [0.5, 0] },
+      lambda: { decoder: [5, 0], similarity: [0, 0], classifier: [0.5, 0] },
+      auglocal: null,
       patches: null,
       runningStatsPasses: 1,
     },
@@ -87,6 +88,14 @@ test('fills in the defaults of the other rules, optimizers and schedules', () =>
   const dgl = parseRecipe(withValue(minimal, 'local', { rule: 'dgl' }), 'r.json').local;
   expect(dgl.classifier.net).toBe('dgl');
   expect(dgl).toMatchObject({ decoder: null, lambda: { classifier: [1, 1] } });
+  const predsim = parseRecipe(withValue(minimal, 'local', { rule: 'predsim' }), 'r.json').local;
+  expect(predsim).toMatchObject({
+    classifier: { net: '0c1f' },
+    decoder: null,
+    lambda: { similarity: [0.99, 0.99], classifier: [0.01, 0.01] },
+  });
+  const auglocal = parseRecipe(withValue(minimal, 'local', { rule: 'auglocal' }), 'r.json').local;
+  expect(auglocal).toMatchObject({ decoder: null, auglocal: { depth: 3, coefficient: 0.5 } });
   const changes = {
     split: undefined,
     local: { rule: 'bp' },
@@ -135,7 +144,17 @@ test.each<[string, unknown, string]>([
   ['split', {}, 'split: found {}, allowed: either {"modules": K} or {"boundaries": [last block of each module]}'],
   ['split.modules', 10, 'split.modules: found 10, allowed: an integer from 1 to 9 (its blocks)'],
   ['split.balance', 'time', 'split.balance: unknown key, allowed: modules, boundaries'],
-  ['local.rule', 'predsim', 'local.rule: found "predsim", allowed: "bp", "dgl" or "infopro"'],
+  ['local.rule', 'hinton', 'local.rule: found "hinton", allowed: "bp", "dgl", "infopro", "predsim" or "auglocal"'],
+  [
+    'local',
+    { rule: 'auglocal', auglocal: null },
+    'local.auglocal: found null, allowed: an object such as {"depth": 3} (rule auglocal has such heads)',
+  ],
+  [
+    'local',
+    { rule: 'auglocal', auglocal: { coefficient: 1.5 } },
+    'local.auglocal.coefficient: found 1.5, allowed: a number from 0 to 1',
+  ],
   [
     'local.decoder',
     null,
@@ -195,11 +214,11 @@ test.each<[unknown, string]>([
   ],
   [
     { grid: 2, on: [], weights: 'shared', fuse: 'sum' },
-    'local.patches.on: found [], allowed: a list of "decoder", "classifier" or both',
+    'local.patches.on: found [], allowed: a list of one or more of "decoder", "classifier" and "similarity"',
   ],
   [
     { grid: 2, on: ['decoder', 'decoder'], weights: 'shared', fuse: 'sum' },
-    'local.patches.on: found ["decoder","decoder"], allowed: a list of "decoder", "classifier" or both',
+    'local.patches.on: found ["decoder","decoder"], allowed: a list of one or more of "decoder", "classifier" and "similarity"',
   ],
   [
     { grid: 2, on: ['decoder'], weights: 'own', fuse: 'sum' },
@@ -301,7 +320,7 @@ test('warns of keys that the rule ignores, and takes no notice of them', () => {
   expect(parseRecipe(dgl, 'r.json').local).toMatchObject({
     hierarchy,
     decoder: null,
-    lambda: { decoder: [0, 0], classifier: [1, 1] },
+    lambda: { decoder: [0, 0], similarity: [0, 0], classifier: [1, 1] },
     patches: { ...patches, on: ['classifier'] },
   });
 
@@ -318,6 +337,58 @@ test('warns of keys that the rule ignores, and takes no notice of them', () => {
   expect(parseRecipe(bp, 'r.json').local).toEqual(
     parseRecipe(withValue(minimal, 'local', { rule: 'bp' }), 'r.json').local,
   );
+});
+
+test.each<[string, object, string[]]>([
+  [
+    'infopro',
+    { lambda: { similarity: [1, 1] }, auglocal: { depth: 2 } },
+    [
+      'local.lambda.similarity: ignored, since rule infopro has no similarity',
+      'local.auglocal: ignored, since rule infopro has other heads',
+    ],
+  ],
+  [
+    'predsim',
+    {
+      lambda: { decoder: [1, 1], similarity: [1, 0.5] },
+      patches: { grid: 2, on: ['decoder', 'similarity'], weights: 'shared', fuse: 'mean' },
+    },
+    [
+      'local.lambda.decoder: ignored, since rule predsim has no decoder',
+      'local.patches: used on similarity only, since rule predsim has no other heads',
+    ],
+  ],
+  [
+    'auglocal',
+    { classifier: { features: 64 }, decoder: { widen: 1 }, lambda: { classifier: [2, 2] } },
+    [
+      "local.classifier: ignored, since the heads of rule auglocal are made of blocks like the network's",
+      'local.decoder: ignored, since rule auglocal has no decoder',
+      'local.lambda: ignored, since rule auglocal weighs its one loss by 1',
+    ],
+  ],
+  [
+    'dgl',
+    { patches: { grid: 2, on: ['decoder'], weights: 'shared', fuse: 'mean' } },
+    ['local.patches: ignored, since rule dgl has no such heads'],
+  ],
+])('rule %s says which keys it ignores, and why', (rule, local, expected) => {
+  expect(warningsOf(withValue(minimal, 'local', { rule, ...local }))).toEqual(expected);
+});
+
+test.each<[object, number, string | null]>([
+  [{ independent: 1, cascade: 0 }, 4, 'with weight 0, this is rule infopro without hierarchy'],
+  [
+    { independent: 0.5, cascade: 0 },
+    2,
+    'with weight 0, this is rule infopro without hierarchy, all its losses weighted by 0.5',
+  ],
+  [{ independent: 0, cascade: 0 }, 4, 'with weight 0, and the independent weight 0 as well, nothing is trained'],
+  [{ independent: 0, cascade: 1 }, 4, null],
+])('hierarchy %j with %i modules', (hierarchy, modules, expected) => {
+  const lines = warningsOf(withValues({ 'local.hierarchy': hierarchy, 'split.modules': modules }));
+  expect(lines).toEqual(expected === null ? [] : [`local.hierarchy.cascade: ${expected}`]);
 });
 
 test('warns of settings that cannot be meant', () => {
@@ -350,11 +421,14 @@ test('the recipes in graphs/ are valid, named as their files, free of warnings, 
   }
 });
 
-test.each(['bp', 'dgl'])('a written recipe of rule %s reads back without warnings', (rule) => {
-  const recipe = parseRecipe(withValue(minimal, 'local.rule', rule), 'r.json');
-  expect(warningsOf(JSON.parse(toJson(recipe)))).toEqual([]);
-  expect(recipeWarnings(recipe)).toEqual([]);
-});
+test.each(['bp', 'dgl', 'infopro', 'predsim', 'auglocal'])(
+  'a written recipe of rule %s reads back without warnings',
+  (rule) => {
+    const recipe = parseRecipe(withValue(minimal, 'local.rule', rule), 'r.json');
+    expect(warningsOf(JSON.parse(toJson(recipe)))).toEqual([]);
+    expect(recipeWarnings(recipe)).toEqual([]);
+  },
+);
 
 test('the hash depends on what the recipe says, not on how', () => {
   const reversed = Object.fromEntries(Object.entries(minimal).reverse());

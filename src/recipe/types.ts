@@ -23,13 +23,18 @@ export interface NetworkConfig {
 /** By count (named tables or balanced), or by the last block of each module. */
 export type SplitConfig = { readonly modules: number } | { readonly boundaries: readonly string[] };
 
-export type LocalRule = 'bp' | 'dgl' | 'infopro';
+export type LocalRule = 'bp' | 'dgl' | 'infopro' | 'predsim' | 'auglocal';
+
+export type HeadKind = 'decoder' | 'classifier' | 'similarity';
+
+/** At the first and at the last module; linear over those between. */
+export type LambdaPair = readonly [number, number];
 
 export type ClassifierNet = '0c1f' | '0c2f' | '1c1f' | '1c2f' | '1c3f' | '2c2f' | 'dgl';
 
 export interface LocalConfig {
   readonly rule: LocalRule;
-  /** HiLo: weights of the independent and of the cascade loss. null: no HiLo. */
+  /** HiLo: weights of the independent and of the cascade loss. null: no HiLo. With cascade 0 as without, all losses weighted by `independent`. */
   readonly hierarchy: { readonly independent: number; readonly cascade: number } | null;
   readonly classifier: {
     readonly net: ClassifierNet;
@@ -41,14 +46,16 @@ export interface LocalConfig {
     /** Temperature of the contrastive loss. */
     readonly temperature: number;
   };
-  /** null where the rule has no decoder (`dgl`, `bp`). */
+  /** null where the rule has no decoder (all but `infopro`). */
   readonly decoder: { readonly widen: number } | null;
-  /** Loss weights [first, last], linear over modules. */
-  readonly lambda: { readonly decoder: readonly [number, number]; readonly classifier: readonly [number, number] };
+  /** Loss weights of the heads, 0 for those that the rule does not have. */
+  readonly lambda: Readonly<Record<HeadKind, LambdaPair>>;
+  /** Heads of rule `auglocal`: blocks in that of the first module, and how far this falls (0 … 1). null for other rules. */
+  readonly auglocal: { readonly depth: number; readonly coefficient: number } | null;
   /** PFF. null: heads see the whole map. */
   readonly patches: {
     readonly grid: number;
-    readonly on: readonly ('decoder' | 'classifier')[];
+    readonly on: readonly HeadKind[];
     readonly weights: 'separate' | 'shared';
     readonly fuse: 'sum' | 'mean';
   } | null;

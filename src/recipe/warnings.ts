@@ -1,5 +1,6 @@
 /** What is allowed in a recipe but hardly meant. */
-import type { LocalConfig, Recipe, ScheduleConfig, SplitConfig } from './types.js';
+import type { IgnoredKey } from './local-defaults.js';
+import type { LocalConfig, LocalRule, Recipe, ScheduleConfig, SplitConfig } from './types.js';
 
 /** One line for each doubtful setting. */
 export function recipeWarnings(recipe: Recipe): string[] {
@@ -7,18 +8,27 @@ export function recipeWarnings(recipe: Recipe): string[] {
 }
 
 /** One line for each key that was set but that the rule does not use. */
-export function ignoredKeyWarnings(local: LocalConfig, ignored: readonly (keyof LocalConfig)[]): string[] {
+export function ignoredKeyWarnings(local: LocalConfig, ignored: readonly IgnoredKey[]): string[] {
   return ignored.map((key) => `local.${key}: ${reasonIgnored(local, key)}`);
 }
 
 export const splitIgnoredWarning = 'split: ignored, since rule bp has one module: the whole network';
 
-function reasonIgnored({ rule, patches }: LocalConfig, key: keyof LocalConfig): string {
+function reasonIgnored({ rule, patches }: LocalConfig, key: IgnoredKey): string {
   if (rule === 'bp') return 'ignored, since rule bp has no heads';
-  if (key !== 'patches') return `ignored, since rule ${rule} has no decoder and weighs its one loss by 1`;
-  return patches === null
-    ? `ignored, since rule ${rule} has no decoder`
-    : `used on the classifier only, since rule ${rule} has no decoder`;
+  switch (key) {
+    case 'patches':
+      if (patches === null) return `ignored, since rule ${rule} has no such heads`;
+      return `used on ${patches.on.join(' and ')} only, since rule ${rule} has no other heads`;
+    case 'lambda':
+      return `ignored, since rule ${rule} weighs its one loss by 1`;
+    case 'classifier':
+      return `ignored, since the heads of rule ${rule} are made of blocks like the network's`;
+    case 'auglocal':
+      return `ignored, since rule ${rule} has other heads`;
+    default:
+      return `ignored, since rule ${rule} has no ${key.replace('lambda.', '')}`;
+  }
 }
 
 function moduleWarnings({ split, local }: Recipe): string[] {
@@ -27,17 +37,15 @@ function moduleWarnings({ split, local }: Recipe): string[] {
   if (modules === 1) return [`split: with one module, rule ${local.rule} is plain back-propagation`];
   if (local.hierarchy === null) return [];
   const { independent, cascade } = local.hierarchy;
-  const warnings: string[] = [];
-  if (modules === 2) {
-    warnings.push(
-      `local.hierarchy: with two modules this is plain back-propagation at weight ${cascade} through both modules`,
-    );
-  }
-  if (cascade === 0) {
-    const who = independent === 0 ? 'nothing' : 'all but the first module';
-    warnings.push(`local.hierarchy.cascade: with weight 0, ${who} is trained`);
-  }
-  return warnings;
+  if (cascade === 0) return [`local.hierarchy.cascade: with weight 0, ${withoutCascade(local.rule, independent)}`];
+  if (modules > 2) return [];
+  return [`local.hierarchy: with two modules this is plain back-propagation at weight ${cascade} through both modules`];
+}
+
+function withoutCascade(rule: LocalRule, independent: number): string {
+  if (independent === 0) return 'and the independent weight 0 as well, nothing is trained';
+  const weighted = independent === 1 ? '' : `, all its losses weighted by ${independent}`;
+  return `this is rule ${rule} without hierarchy${weighted}`;
 }
 
 /** Modules that the recipe names. Published splits named 16 and 55 have one fewer, which makes no difference here. */

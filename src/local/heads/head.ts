@@ -1,8 +1,7 @@
 /** What an auxiliary head is, and the patches it sees. */
 import { slice, staticDim, type Value } from '../../graph/index.js';
 import type { LayerContext } from '../../nn/index.js';
-
-export type HeadKind = 'classifier' | 'decoder';
+import type { HeadKind } from '../../recipe/types.js';
 
 /** Part of the feature map that a head sees: cell (row, column) of a grid × grid partition; grid 1 is the whole map. */
 export interface Patch {

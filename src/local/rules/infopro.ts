@@ -4,13 +4,13 @@
  */
 import { classifierHead } from '../heads/classifier.js';
 import { decoderHead } from '../heads/decoder.js';
-import type { LocalRuleHeads } from './rule.js';
+import { lambdaAt, type LocalRuleHeads } from './rule.js';
 
-export const infopro: LocalRuleHeads = ({ local, network }, targets, level, position) => {
+export const infopro: LocalRuleHeads = ({ local, network }, targets, level, { position }) => {
   const classifier = classifierHead(local.classifier, network.classes, targets.label);
   if (level === 'independent') return [{ head: classifier, weight: 1 }];
-  const at = ([first, last]: readonly [number, number]): number => first * (1 - position) + last * position;
-  const heads = [{ head: classifier, weight: at(local.lambda.classifier) }];
+  const heads = [{ head: classifier, weight: lambdaAt(local.lambda.classifier, position) }];
   if (!local.decoder) return heads;
-  return [{ head: decoderHead(local.decoder.widen, targets.image), weight: at(local.lambda.decoder) }, ...heads];
+  const decoder = decoderHead(local.decoder.widen, targets.image);
+  return [{ head: decoder, weight: lambdaAt(local.lambda.decoder, position) }, ...heads];
 };

@@ -1,6 +1,7 @@
 /** What a local rule is: the heads that it puts on a module. */
 import type { Value } from '../../graph/index.js';
-import type { Recipe } from '../../recipe/types.js';
+import type { Block } from '../../networks/index.js';
+import type { LambdaPair, Recipe } from '../../recipe/types.js';
 import type { Head } from '../heads/head.js';
 
 /**
@@ -23,13 +24,24 @@ export interface Targets {
   readonly image: () => Value;
 }
 
-/**
- * @param position of the module among those with heads, 0 (first) … 1 (last): (i / (M-2))
- * @returns the heads of one level of one module
- */
+/** Where a module stands in the network. */
+export interface ModulePlace {
+  /** Among the modules with heads, 0 (first) … 1 (last): i / (M-2). */
+  readonly position: number;
+  /** Reduction of its features: the image's sides are longer by this factor. */
+  readonly reduction: number;
+  /** The trunk's blocks after the module, in order. */
+  readonly later: readonly Block[];
+}
+
+/** The heads of one level of one module. */
 export type LocalRuleHeads = (
   recipe: Recipe,
   targets: Targets,
   level: Level,
-  position: number,
+  place: ModulePlace,
 ) => readonly WeightedHead[];
+
+/** λ at a module: linear from the first to the last one. */
+export const lambdaAt = ([first, last]: LambdaPair, position: number): number =>
+  first * (1 - position) + last * position;
