@@ -14,6 +14,30 @@ type NamedImage = Pick<Dataset, 'name' | 'image'>;
  */
 export function checkConfig(dataset: NamedImage, config: DataConfig, image: Image): void {
   checkImage(dataset, converted(dataset, config.convert), image);
+  checkPreparation(config, image);
+}
+
+/**
+ * As `checkConfig`, for encoded images of any size.
+ * @throws InputError `DATA_IMAGE_MISMATCH`, `DATA_NORMALIZE`, `DATA_CROP`, `DATA_RESIZE`, `DATA_BATCH`
+ */
+export function checkEncodedConfig(name: string, config: DataConfig, image: Image): void {
+  const [channels, height, width] = image;
+  if (channels !== 1 && channels !== 3) {
+    const found = `network.image is ${list(image)} (channels, height, width), but images of ${name} have 1 or 3 channels`;
+    throw new InputError('DATA_IMAGE_MISMATCH', `${found}, as the network asks for`);
+  }
+  const longest = Math.max(height, width);
+  if (config.resize !== null && config.resize < longest) {
+    throw new InputError(
+      'DATA_RESIZE',
+      `data.resize is ${config.resize}; allowed: from ${longest}, which the network takes`,
+    );
+  }
+  checkPreparation(config, image);
+}
+
+function checkPreparation(config: DataConfig, image: Image): void {
   checkNormalize(config.normalize, image[0]);
   checkCrop(config.augment.crop, image);
   if (!Number.isInteger(config.batch) || config.batch < 1) {

@@ -23,8 +23,9 @@ function dataset(count: number, image: Image): Dataset {
 }
 
 function config(changes: Partial<DataConfig> = {}): DataConfig {
-  const augment = { crop: null, flip: false };
-  return { dataset: 'digits', batch: 4, normalize: { mean: [0], std: [1 / 255] }, augment, convert: null, ...changes };
+  const augment = { resizedCrop: null, crop: null, flip: false };
+  const whole = { resize: null, columns: null, convert: null };
+  return { dataset: 'digits', batch: 4, normalize: { mean: [0], std: [1 / 255] }, augment, ...whole, ...changes };
 }
 
 const train = { seed: 1, train: true };
@@ -69,7 +70,7 @@ describe('Loader', () => {
   it('gives test images in file order, all of them, as they are', () => {
     const loader = new Loader(
       dataset(10, [1, 2, 2]),
-      config({ augment: { crop: { pad: 1, mode: 'zero' }, flip: true } }),
+      config({ augment: { resizedCrop: null, crop: { pad: 1, mode: 'zero' }, flip: true } }),
       [1, 2, 2],
       test,
     );
@@ -97,7 +98,7 @@ describe('Loader', () => {
   });
 
   it('depends on seed, epoch and index, not on the order of questions', () => {
-    const augment = { crop: { pad: 2, mode: 'reflect' }, flip: true } as const;
+    const augment = { resizedCrop: null, crop: { pad: 2, mode: 'reflect' }, flip: true } as const;
     const make = (seed: number) =>
       new Loader(dataset(20, [3, 6, 5]), config({ augment }), [3, 6, 5], { seed, train: true });
     const forwards = make(3);
@@ -156,7 +157,7 @@ describe('Loader', () => {
       );
       const flat = Uint8Array.from({ length: 500 * 12 }, (_, i) => 1 + (i % 12));
       const images = { ...dataset(500, [1, height, width]), pixels: flat };
-      const augment = { crop: { pad, mode }, flip: true };
+      const augment = { resizedCrop: null, crop: { pad, mode }, flip: true };
       const loader = new Loader(images, config({ batch: 500, augment }), [1, height, width], train);
       const offsets = Array.from({ length: 2 * pad + 1 }, (_, i) => i);
       const possible = new Map(
@@ -192,7 +193,9 @@ describe('Loader', () => {
   });
 
   const normalize = (mean: number[], std: number[]) => ({ normalize: { mean, std } });
-  const crop = (pad: number, mode: 'zero' | 'reflect') => ({ augment: { crop: { pad, mode }, flip: false } });
+  const crop = (pad: number, mode: 'zero' | 'reflect') => ({
+    augment: { resizedCrop: null, crop: { pad, mode }, flip: false },
+  });
   it.each<[string, Image, Partial<DataConfig>, Image, string, string]>([
     [
       'grey for colour',

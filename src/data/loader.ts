@@ -1,25 +1,16 @@
-/** Batches from a data set, by random access: batch (epoch, index) is the same whenever and in whatever order it is asked for. */
-import { InputError, UsageError } from '../errors.js';
+/** Batches from images in memory, by random access: batch (epoch, index) is the same whenever and in whatever order it is asked for. */
 import { Random } from '../random.js';
 import type { DataConfig } from '../recipe/types.js';
+import { type BatchSource, checkIndex, countBatches, type LoaderOptions } from './batches.js';
 import { checkConfig } from './checks.js';
 import type { Batch, Dataset } from './dataset.js';
-import { axisSources, type Axis, type AxisSources } from './geometry.js';
+import { normalizeTables } from './normalize.js';
+import { type Sampling, Samplings } from './sampling.js';
 
-export interface LoaderOptions {
-  readonly seed: number;
-  /** Train: shuffled, augmented, last incomplete batch left out. Otherwise: file order, as is, nothing left out. */
-  readonly train: boolean;
-}
+export type { LoaderOptions } from './batches.js';
 
 /** Images prepared between two pauses of `prepare`: about a millisecond's work at 3×32×32. */
 const SLICE = 64;
-
-/** How one image is cropped and flipped: the stored rows and columns behind the prepared ones. */
-interface Sampling {
-  readonly rows: AxisSources;
-  readonly columns: AxisSources;
-}
 
 /**
  * Makes batches: images are picked, converted to the network's size (grey repeated, centred on black), cropped from a
@@ -28,13 +19,11 @@ interface Sampling {
  *
  * Order and augmentation depend on nothing but (seed, epoch, position).
  */
-export class Loader {
+export class Loader implements BatchSource {
   readonly batchesPerEpoch: number;
   /** For each channel, the normalised value of every pixel value. */
   private readonly tables: Float32Array[];
-  /** For each offset of the crop. */
-  private readonly rowSources: AxisSources[];
-  private readonly columnSources: { readonly straight: AxisSources; readonly flipped: AxisSources }[];
+  private readonly samplings: Samplings;
   private order: { readonly epoch: number; readonly images: Uint32Array } | null = null;
 
   /**
@@ -51,13 +40,10 @@ export class Loader {
     checkConfig(dataset, config, image);
     this.batchesPerEpoch = countBatches(dataset, config.batch, options.train);
     this.tables = normalizeTables(config.normalize, image[0]);
-    const [rows, columns] = this.axes();
-    const offsets = Array.from({ length: 2 * rows.pad + 1 }, (_, offset) => offset);
-    this.rowSources = offsets.map((offset) => axisSources(rows, offset, false));
-    this.columnSources = offsets.map((offset) => ({
-      straight: axisSources(columns, offset, false),
-      flipped: axisSources(columns, offset, true),
-    }));
+    const [, storedHeight, storedWidth] = dataset.image;
+    const [, height, width] = image;
+    const augment = options.train ? config.augment : null;
+    this.samplings = new Samplings([storedHeight, storedWidth], [height, width], augment);
   }
 
   /**
@@ -75,7 +61,7 @@ export class Loader {
 
   /** As `batch`, pausing every few images so that others get their turn; the batch is what the generator returns. */
   *prepare(epoch: number, index: number): Generator<void, Batch> {
-    this.checkIndex(epoch, index);
+    checkIndex(epoch, index, this.batchesPerEpoch);
     const first = index * this.config.batch;
     const count = Math.min(this.config.batch, this.dataset.count - first);
     const order = this.orderOf(epoch);
@@ -94,17 +80,6 @@ export class Loader {
     };
   }
 
-  private axes(): [Axis, Axis] {
-    const crop = this.options.train ? this.config.augment.crop : null;
-    const { pad, mode } = crop ?? { pad: 0, mode: 'zero' };
-    const [, storedHeight, storedWidth] = this.dataset.image;
-    const [, height, width] = this.image;
-    return [
-      { stored: storedHeight, size: height, pad, mode },
-      { stored: storedWidth, size: width, pad, mode },
-    ];
-  }
-
   /** The images of an epoch in the order of their turn; null for file order. */
   private orderOf(epoch: number): Uint32Array | null {
     if (!this.options.train) return null;
@@ -116,18 +91,8 @@ export class Loader {
   }
 
   private sampling(epoch: number, position: number): Sampling {
-    const crops = this.rowSources.length;
-    const flips = this.options.train && this.config.augment.flip;
-    if (crops === 1 && !flips) return this.pickSampling(0, 0, false);
-    const random = new Random(this.options.seed, 'augment', epoch, position);
-    return this.pickSampling(random.int(crops), random.int(crops), flips && random.int(2) === 1);
-  }
-
-  private pickSampling(top: number, left: number, flip: boolean): Sampling {
-    const rows = this.rowSources[top];
-    const columns = this.columnSources[left]?.[flip ? 'flipped' : 'straight'];
-    if (rows === undefined || columns === undefined) throw new UsageError('DATA_CROP', `no crop at ${top}, ${left}`);
-    return { rows, columns };
+    if (this.samplings.fixed) return this.samplings.first();
+    return this.samplings.draw(new Random(this.options.seed, 'augment', epoch, position));
   }
 
   /** Copies one image, cropped, flipped and normalised, to `target` from `at` on. */
@@ -142,15 +107,6 @@ export class Loader {
       const plane = target.subarray(to, to + height * width);
       copyPlane(pixels.subarray(from, from + storedPlane), storedWidth, sampling, table, plane, width);
     }
-  }
-
-  private checkIndex(epoch: number, index: number): void {
-    const inRange = Number.isInteger(index) && index >= 0 && index < this.batchesPerEpoch;
-    if (inRange && Number.isInteger(epoch) && epoch >= 0) return;
-    throw new UsageError(
-      'DATA_BATCH_INDEX',
-      `batch ${index} of epoch ${epoch}; allowed: 0 to ${this.batchesPerEpoch - 1} of epochs from 0`,
-    );
   }
 }
 
@@ -173,23 +129,4 @@ function copyPlane(
       prepared[to + (positions[x] as number)] = table[pixel] as number;
     }
   }
-}
-
-function countBatches(dataset: Dataset, batch: number, train: boolean): number {
-  if (!train) return Math.ceil(dataset.count / batch);
-  if (dataset.count < batch) {
-    throw new InputError(
-      'DATA_BATCH',
-      `data.batch is ${batch}, but ${dataset.name} has ${dataset.count} ${dataset.split} images; allowed: at most that`,
-    );
-  }
-  return Math.floor(dataset.count / batch);
-}
-
-/** For each channel, the normalised value of every pixel value. One mean or std serves all channels. */
-function normalizeTables({ mean, std }: DataConfig['normalize'], channels: number): Float32Array[] {
-  const of = (values: readonly number[], channel: number) => values[values.length === 1 ? 0 : channel] as number;
-  return Array.from({ length: channels }, (_, channel) =>
-    Float32Array.from({ length: 256 }, (_, value) => (value / 255 - of(mean, channel)) / of(std, channel)),
-  );
 }

@@ -1,15 +1,11 @@
 /**
- * Preparing batches ahead of their use, in slices between other work: while a run is in flight on native threads, this
- * thread is free.
+ * Preparing batches ahead of their use: on other threads, or in slices between other work, since this thread is free while a
+ * run is in flight on native threads.
  */
+import type { BatchSource } from './batches.js';
 import type { Batch } from './dataset.js';
 
-/** What gives batches by random access: a `Loader`. */
-export interface BatchSource {
-  readonly batchesPerEpoch: number;
-  /** Pauses every few images; returns the batch. */
-  prepare(epoch: number, index: number): Generator<void, Batch>;
-}
+export type { BatchSource } from './batches.js';
 
 /** A batch and its place in the run. */
 export interface PlacedBatch {
@@ -35,7 +31,7 @@ interface Place {
 
 /**
  * Gives the batches of a source in order. While the consumer works on one, the next `depth` are prepared, one after
- * another, in slices of `setImmediate`. An error of the source reaches the consumer when the batch's turn comes. Leaving
+ * another, generators in slices of `setImmediate`. An error of the source reaches the consumer when the batch's turn comes. Leaving
  * the loop early (`break`, `return`, `throw`) abandons what is being prepared.
  */
 export async function* prefetch(source: BatchSource, options: PrefetchOptions = {}): AsyncGenerator<PlacedBatch, void> {
@@ -69,7 +65,7 @@ function normalised({ epoch, index }: Place, batchesPerEpoch: number): Place {
   return index === batchesPerEpoch ? { epoch: epoch + 1, index: 0 } : { epoch, index };
 }
 
-/** Prepares one batch, slice by slice, once the one before it is done. */
+/** Prepares one batch once the one before it is done. */
 async function prepareAfter(
   before: Promise<unknown>,
   source: BatchSource,
@@ -77,7 +73,9 @@ async function prepareAfter(
   stop: AbortSignal,
 ): Promise<PlacedBatch> {
   await before;
-  const work = source.prepare(epoch, index);
+  stop.throwIfAborted();
+  const work = source.prepare(epoch, index, stop);
+  if (work instanceof Promise) return { epoch, index, batch: await work };
   for (;;) {
     await new Promise((resolve) => setImmediate(resolve));
     stop.throwIfAborted();

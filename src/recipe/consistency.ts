@@ -1,4 +1,5 @@
 /** What a recipe of the right shape can still get wrong: keys that contradict each other. */
+import { dataIssues } from './data-consistency.js';
 import { boundaryIssues, moduleCountIssues } from './blocks.js';
 import type { Issue } from './issues.js';
 import type { RecipeShape } from './schema/index.js';
@@ -8,9 +9,7 @@ export function consistencyIssues(recipe: RecipeShape): Issue[] {
   return [
     ...splitIssues(recipe),
     ...headIssues(recipe),
-    ...normalizeIssues(recipe),
-    ...cropIssues(recipe),
-    ...convertIssues(recipe),
+    ...dataIssues(recipe),
   ];
 }
 
@@ -31,36 +30,4 @@ function headIssues({ local }: RecipeShape): Issue[] {
   }
   if (rule !== 'auglocal' || local.auglocal !== null) return [];
   return [{ path: ['local', 'auglocal'], allowed: 'an object such as {"depth": 3} (rule auglocal has such heads)' }];
-}
-
-function normalizeIssues({ data, network }: RecipeShape): Issue[] {
-  const channels = network.image[0];
-  return (['mean', 'std'] as const)
-    .filter((key) => data.normalize[key].length !== 1 && data.normalize[key].length !== channels)
-    .map((key) => ({
-      path: ['data', 'normalize', key],
-      allowed: channels === 1 ? 'a list of 1 number' : `a list of 1 or ${channels} numbers (channels of network.image)`,
-    }));
-}
-
-function cropIssues({ data, network }: RecipeShape): Issue[] {
-  const crop = data.augment?.crop;
-  const shortest = Math.min(network.image[1], network.image[2]);
-  if (crop?.mode !== 'reflect' || crop.pad < shortest) return [];
-  const allowed = `an integer from 1 to ${shortest - 1} (an image of ${shortest} pixels has no more to reflect)`;
-  return [{ path: ['data', 'augment', 'crop', 'pad'], allowed }];
-}
-
-function convertIssues({ data, network }: RecipeShape): Issue[] {
-  const [channels, height, width] = network.image;
-  const issues: Issue[] = [];
-  const convert = data.convert;
-  if (convert?.channels != null && convert.channels !== channels) {
-    issues.push({ path: ['data', 'convert', 'channels'], allowed: `${channels} (channels of network.image) or null` });
-  }
-  if (convert?.pad != null && (convert.pad[0] !== height || convert.pad[1] !== width)) {
-    const allowed = `[${height}, ${width}] (height and width of network.image) or null`;
-    issues.push({ path: ['data', 'convert', 'pad'], allowed });
-  }
-  return issues;
 }

@@ -1,5 +1,6 @@
 /** From a sound recipe file to the recipe that the rest of the code sees: defaults by rule, and nothing the rule ignores. */
 import { isDeepStrictEqual } from 'node:util';
+import { fillData } from './data-defaults.js';
 import type { RecipeShape } from './schema/index.js';
 import { fillLocal, ignoredKeys, type IgnoredKey, keepWhatTheRuleUses } from './local-defaults.js';
 import type { Recipe, SplitConfig } from './types.js';
@@ -25,7 +26,7 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
     local,
     optimizer: shape.optimizer,
     schedule: shape.schedule,
-    data: normaliseData(shape.data, shape.network.image[0]),
+    data: fillData(shape.data, shape.network.image),
     seed: shape.seed,
   };
   return {
@@ -37,17 +38,4 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
 
 function normaliseSplit(split: RecipeShape['split']): SplitConfig {
   return split?.boundaries === undefined ? { modules: split?.modules ?? 1 } : { boundaries: split.boundaries };
-}
-
-/** @param channels of the images that the network takes */
-function normaliseData(data: RecipeShape['data'], channels: number): Recipe['data'] {
-  const perChannel = (list: readonly number[]) =>
-    list.length === channels ? list : Array<number>(channels).fill(list[0]!);
-  return {
-    dataset: data.dataset,
-    batch: data.batch,
-    normalize: { mean: perChannel(data.normalize.mean), std: perChannel(data.normalize.std) },
-    augment: data.augment ?? { crop: null, flip: false },
-    convert: data.convert,
-  };
 }

@@ -92,7 +92,13 @@ export type ScheduleConfig =
       readonly gamma: number;
     };
 
-export type DatasetName = 'digits' | 'fashion-mnist' | 'mnist' | 'cifar10' | 'cifar100';
+/** Data sets of images of one size, which are read into memory. */
+export type MemoryDatasetName = 'digits' | 'fashion-mnist' | 'mnist' | 'cifar10' | 'cifar100' | 'svhn' | 'stl10';
+
+/** Those of encoded images of any size, which stay on the disk. */
+export type EncodedDatasetName = 'image-folder' | 'parquet';
+
+export type DatasetName = MemoryDatasetName | EncodedDatasetName;
 
 export interface DataConfig {
   readonly dataset: DatasetName;
@@ -101,9 +107,24 @@ export interface DataConfig {
   /** Per channel, of pixel values in [0, 1]. */
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] };
   readonly augment: {
+    /**
+     * A random part of each image, resized to `network.image`: bounds of its share of the area, and of its width over its height.
+     * null for data sets in memory.
+     */
+    readonly resizedCrop: {
+      readonly scale: readonly [number, number];
+      readonly ratio: readonly [number, number];
+    } | null;
     readonly crop: { readonly pad: number; readonly mode: 'zero' | 'reflect' } | null;
     readonly flip: boolean;
   };
+  /**
+   * Pixels that the shorter side of encoded images is resized to before `network.image` is cut from their centre. null for data sets
+   * in memory.
+   */
+  readonly resize: number | null;
+  /** Names of the columns of parquet files. null for other data sets. */
+  readonly columns: { readonly image: string; readonly label: string } | null;
   /** How stored images become `network.image`: grey repeated to `channels`, zero-padded (centred) to `pad` [H, W]. */
   readonly convert: { readonly channels: number | null; readonly pad: readonly [number, number] | null } | null;
 }

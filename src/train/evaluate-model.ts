@@ -1,8 +1,8 @@
 /** Evaluating what lies on the disk: a run folder, or an image classifier in an `.onnx` file. */
 import { stat } from 'node:fs/promises';
 import { buildGraphs, checkWeights } from '../artifacts/index.js';
-import type { Dataset } from '../data/dataset.js';
-import { loadDataset } from '../data/load.js';
+import { type AnyDataset, isInMemory } from '../data/dataset.js';
+import { openDataset } from '../data/open.js';
 import { InputError, RunError } from '../errors.js';
 import { loadClassifier } from '../export/index.js';
 import { readError } from '../files/system-errors.js';
@@ -44,7 +44,7 @@ interface Scorer extends Disposable {
  * carries. Any other model gets pixel values in [0, 1], grey repeated for its channels and centred on black for its size.
  *
  * @param path a run folder (its latest checkpoint counts) or an `.onnx` file
- * @throws InputError as `readRun`, `loadClassifier` and `loadDataset`; `EVALUATE_DATASET` where it is not known which data set is
+ * @throws InputError as `readRun`, `loadClassifier` and `openDataset`; `EVALUATE_DATASET` where it is not known which data set is
  * meant, `DATA_CLASSES` where the model has fewer classes than that; RunError `EVALUATE_NOT_FINITE`
  */
 export async function evaluateModel(path: string, options: EvaluateModelOptions = {}): Promise<ModelEvaluation> {
@@ -55,7 +55,8 @@ export async function evaluateModel(path: string, options: EvaluateModelOptions 
     if (name === undefined) {
       throw new InputError('EVALUATE_DATASET', `${path}: says nothing of its data set; name it by --dataset`);
     }
-    const dataset = await loadDataset(name, 'test', options.data);
+    const columns = scorer.data?.columns ?? null;
+    const dataset = await openDataset(name, 'test', { path: options.data, columns, classes: scorer.classes });
     if (scorer.classes < dataset.classes) {
       const problem = `has ${scorer.classes} classes, but ${name} has ${dataset.classes}`;
       throw new InputError('DATA_CLASSES', `${path}: ${problem}; allowed: at least as many`);
@@ -147,18 +148,23 @@ class TrunkScorer implements Scorer {
 }
 
 /** Pixel values in [0, 1], made to fit where that is possible; where not, the loader says why. */
-function plainPixels(name: DatasetName, dataset: Dataset, image: Scorer['image']): DataConfig {
-  const [channels, height, width] = image;
-  const [stored, storedHeight, storedWidth] = dataset.image;
-  const repeat = stored === 1 && channels > 1 ? channels : null;
-  const pad = storedHeight < height || storedWidth < width ? ([height, width] as const) : null;
+function plainPixels(name: DatasetName, dataset: AnyDataset, image: Scorer['image']): DataConfig {
   return {
     dataset: name,
     batch: 1,
     normalize: { mean: [0], std: [1] },
-    augment: { crop: null, flip: false },
-    convert: repeat === null && pad === null ? null : { channels: repeat, pad },
+    augment: { resizedCrop: null, crop: null, flip: false },
+    resize: null,
+    columns: null,
+    convert: isInMemory(dataset) ? plainConversion(dataset.image, image) : null,
   };
+}
+
+function plainConversion(found: Scorer['image'], [channels, height, width]: Scorer['image']): DataConfig['convert'] {
+  const [stored, storedHeight, storedWidth] = found;
+  const repeat = stored === 1 && channels > 1 ? channels : null;
+  const pad = storedHeight < height || storedWidth < width ? ([height, width] as const) : null;
+  return repeat === null && pad === null ? null : { channels: repeat, pad };
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -15,7 +15,9 @@ function loader(count: number, batch: number) {
     dataset: 'digits' as const,
     batch,
     normalize: { mean: [0], std: [1 / 255] },
-    augment: { crop: { pad: 1, mode: 'zero' as const }, flip: true },
+    augment: { resizedCrop: null, crop: { pad: 1, mode: 'zero' as const }, flip: true },
+    resize: null,
+    columns: null,
     convert: null,
   };
   return evaluationLoader(dataset(count), config, [1, 1, 1]);

@@ -1,9 +1,10 @@
 /** Accuracy and loss of anything that scores images, over a data set. */
 import { RunError } from '../errors.js';
-import { type BatchSource, prefetch } from '../data/prefetch.js';
-import type { Dataset } from '../data/dataset.js';
-import { Loader } from '../data/loader.js';
-import type { HostTensor } from '../files/tensor.js';
+import type { BatchSource } from '../data/batches.js';
+import type { AnyDataset } from '../data/dataset.js';
+import { createLoader } from '../data/open.js';
+import { prefetch } from '../data/prefetch.js';
+import { elementCount, type HostTensor } from '../files/tensor.js';
 import type { DataConfig } from '../recipe/types.js';
 
 /** Class scores (logits) of normalised images float32 [N, C, H, W]: float32 [N, classes], row by row. */
@@ -17,19 +18,23 @@ export interface Evaluation {
   readonly images: number;
 }
 
+/** Images at a time, where they are small: enough to keep all cores busy. */
 const SMALLEST_BATCH = 100;
+/** Of larger ones as many as have this many values: what they need of memory is to be that of a training step at most. */
+const BATCH_VALUES = 2 ** 21;
 
 /**
- * Batches for an evaluation: file order, no augmentation, none left out, at least 100 images at a time.
- * @throws InputError as `Loader`
+ * Batches for an evaluation: file order, no augmentation, none left out; at least 100 images of CIFAR's size at a time, fewer of larger ones.
+ * @throws InputError as `createLoader`
  */
 export function evaluationLoader(
-  dataset: Dataset,
+  dataset: AnyDataset,
   config: DataConfig,
   image: readonly [number, number, number],
-): Loader {
-  const batch = Math.max(SMALLEST_BATCH, config.batch);
-  return new Loader(dataset, { ...config, batch }, image, { seed: 0, train: false });
+): BatchSource {
+  const enough = Math.max(1, Math.floor(BATCH_VALUES / elementCount(image)));
+  const batch = Math.max(Math.min(SMALLEST_BATCH, enough), config.batch);
+  return createLoader(dataset, { ...config, batch }, image, { seed: 0, train: false });
 }
 
 /**

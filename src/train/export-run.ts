@@ -1,9 +1,10 @@
 /** Exporting a run: its recipe, its weights, and images of its own data to verify the model with. */
 import { join } from 'node:path';
 import { checkWeights, type WeightSpec } from '../artifacts/index.js';
-import type { Dataset } from '../data/dataset.js';
-import { hasDefaultFolder, loadDataset } from '../data/load.js';
-import { Loader } from '../data/loader.js';
+import { batchOf } from '../data/batches.js';
+import type { AnyDataset } from '../data/dataset.js';
+import { hasDefaultFolder } from '../data/load.js';
+import { createLoader, openDataset } from '../data/open.js';
 import { InputError } from '../errors.js';
 import { type ExportedFile, writeExport } from '../export/index.js';
 import { readSafetensors } from '../files/safetensors.js';
@@ -27,8 +28,9 @@ export interface ExportedRun extends ExportedFile {
   readonly verifiedWith: string;
 }
 
-/** Most images to verify with. */
+/** Most images to verify with, and most values that they have together. */
 const imageLimit = 256;
+const valueLimit = 2 ** 22;
 /** Where there is no data set. */
 const randomImages = 64;
 
@@ -66,16 +68,18 @@ async function verificationImages(
 ): Promise<{ images: HostTensor<'float32'>; source: string }> {
   const dataset = await testImages(recipe, folder);
   if (dataset === null) return { images: noise(recipe), source: 'random images' };
-  const config = { ...recipe.data, batch: imageLimit };
-  const loader = new Loader(dataset, config, recipe.network.image, { seed: recipe.seed, train: false });
-  return { images: loader.batch(0, 0).image, source: `test images of ${dataset.name}` };
+  const { image } = recipe.network;
+  const batch = Math.max(1, Math.min(imageLimit, Math.floor(valueLimit / elementCount(image))));
+  const loader = createLoader(dataset, { ...recipe.data, batch }, image, { seed: recipe.seed, train: false });
+  return { images: (await batchOf(loader, 0, 0)).image, source: `test images of ${dataset.name}` };
 }
 
 /** null where the user named no folder and the data are not where they are looked for by themselves. */
-async function testImages({ data }: Recipe, folder: string | undefined): Promise<Dataset | null> {
+async function testImages({ data, network }: Recipe, folder: string | undefined): Promise<AnyDataset | null> {
   if (folder === undefined && !hasDefaultFolder(data.dataset)) return null;
   try {
-    return await loadDataset(data.dataset, 'test', folder);
+    const { columns } = data;
+    return await openDataset(data.dataset, 'test', { path: folder, columns, classes: network.classes });
   } catch (error) {
     if (folder === undefined && error instanceof InputError && error.code === 'DATASET_MISSING') return null;
     throw error;

@@ -1,34 +1,41 @@
 /** Both splits of a recipe's data set, checked against the recipe. */
 import { createHash } from 'node:crypto';
+import type { BatchSource } from '../data/batches.js';
 import { checkClasses } from '../data/checks.js';
-import { loadDataset } from '../data/load.js';
-import { Loader } from '../data/loader.js';
+import { type AnyDataset, isInMemory } from '../data/dataset.js';
+import { createLoader, openDataset } from '../data/open.js';
 import type { Recipe } from '../recipe/types.js';
 import { evaluationLoader } from './evaluate.js';
 
 export interface TrainingData {
-  readonly train: Loader;
-  readonly test: Loader;
+  readonly train: BatchSource;
+  readonly test: BatchSource;
   readonly trainImages: number;
   readonly testImages: number;
-  /** SHA-256 of pixels and labels of the training images. */
+  /** SHA-256 of what the training images are: pixels and labels, or, where they stay on the disk, the listing of their files with sizes and labels. */
   readonly hash: string;
 }
 
 /**
  * @param path folder of the data set's files, where they are not bundled
- * @throws InputError as `loadDataset` and `Loader`; `DATA_CLASSES` if the network has another number of classes
+ * @throws InputError as `openDataset` and `createLoader`; `DATA_CLASSES` if the network has another number of classes
  */
 export async function loadTrainingData(recipe: Recipe, path?: string): Promise<TrainingData> {
   const { data, network, seed } = recipe;
-  const train = await loadDataset(data.dataset, 'train', path);
-  const test = await loadDataset(data.dataset, 'test', path);
+  const options = { path, columns: data.columns, classes: network.classes };
+  const train = await openDataset(data.dataset, 'train', options);
   checkClasses(train, network.classes);
+  const test = await openDataset(data.dataset, 'test', options);
   return {
-    train: new Loader(train, data, network.image, { seed, train: true }),
+    train: createLoader(train, data, network.image, { seed, train: true }),
     test: evaluationLoader(test, data, network.image),
     trainImages: train.count,
     testImages: test.count,
-    hash: createHash('sha256').update(train.pixels).update(train.labels).digest('hex'),
+    hash: hashOf(train),
   };
+}
+
+function hashOf(dataset: AnyDataset): string {
+  if (!isInMemory(dataset)) return dataset.fingerprint;
+  return createHash('sha256').update(dataset.pixels).update(dataset.labels).digest('hex');
 }
