@@ -7,13 +7,13 @@ const lambdaPair = z
   .tuple([nonNegative(), nonNegative()], { error: lambdaAllowed })
   .describe('Loss weight at the first and at the last module; linear between them.');
 
+export const localRuleNames = ['bp', 'dgl', 'infopro', 'predsim', 'auglocal'] as const;
+
 const coefficientAllowed = 'a number from 0 to 1';
 const headsOnPatches = ['decoder', 'classifier', 'similarity'] as const;
 const patchesOnAllowed = 'a list of one or more of "decoder", "classifier" and "similarity"';
 export const local = object({
-  rule: choice(['bp', 'dgl', 'infopro', 'predsim', 'auglocal']).describe(
-    'Local rule: which heads and losses a module has.',
-  ),
+  rule: choice(localRuleNames).describe('Local rule: which heads and losses a module has.'),
   hierarchy: objectOrNull({ independent: nonNegative(), cascade: nonNegative() })
     .default(null)
     .describe('HiLo: weights of the independent and of the cascade loss. null: no HiLo.'),
