@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { elementCount } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
-import { readRecipe } from '../src/recipe/index.js';
+import { type CifarResnetConfig, readRecipe } from '../src/recipe/index.js';
 import { relativeToTorch, table, torchReference } from '../tools/bench/table.js';
 import { pythonWithTorch, TorchProcess } from '../tools/bench/torch-process.js';
 
@@ -83,7 +83,7 @@ describe.runIf(existsSync(path.join(root, 'dist/cli/main.js')))('the tools, whic
 
 test.skipIf(!python)('PyTorch trains the network that hpff trains', async () => {
   const recipe = await readRecipe(path.join(import.meta.dirname, '../graphs/resnet32-cifar10-bp.json'));
-  const weights = initialWeights({ ...recipe, network: { ...recipe.network, depth: 8 } });
+  const weights = initialWeights({ ...recipe, network: { ...(recipe.network as CifarResnetConfig), depth: 8 } });
   const parameters = [...weights].filter(([name]) => !name.includes('running_'));
   const process = new TorchProcess({ python: python!, depth: 8, batch: 2, threads: 1, channelsLast: true });
   try {

@@ -3,7 +3,7 @@ import { noiseImages, smallRecipe, trainedWeights } from '../../test/support/sma
 import { checkModel } from '../onnx/check.js';
 import { decodeModel } from '../onnx/decode.js';
 import { encodeModel } from '../onnx/encode.js';
-import { parseRecipe } from '../recipe/index.js';
+import { type NetworkConfig, parseRecipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { exportModel, verifyExport } from './index.js';
@@ -68,7 +68,11 @@ test.each([
 ])('%j: computes what the trunk computes', async (network) => {
   const wanted = { classes: 10, image: [1, 8, 8] as const, widths: [4, 4, 8, 8] as const, ...network };
   const base = smallRecipe();
-  const recipe = { ...base, network: { ...base.network, ...wanted }, local: { ...base.local, patches: null } };
+  const recipe = {
+    ...base,
+    network: { ...base.network, ...wanted } as NetworkConfig,
+    local: { ...base.local, patches: null },
+  };
   const weights = trainedWeights(recipe);
   const { images, maxRelativeDifference } = await verifyExport(
     runtime,

@@ -150,6 +150,7 @@ const rules: Readonly<Record<string, ShapeRule>> = {
     b![attributes.int('transB', 0) ? 0 : 1]!,
   ],
   GlobalAveragePool: ({ inputs: [x] }) => x!.map((dim, axis) => (axis < 2 ? dim : 1)),
+  MaxPool: (node) => windows(node, node.inputs[0]![1]!, node.attributes.ints('kernel_shape')!),
   MatMul: ({ inputs: [a, b] }) => [...broadcastShapes(a!.slice(0, -2), b!.slice(0, -2)), a!.at(-2)!, b!.at(-1)!],
   OneHot: ({ inputs: [indices], integers: [, depth] }) => [...indices!, depth![0]!],
   Pad: ({ inputs: [x], integers: [, amounts] }) =>

@@ -12,6 +12,7 @@ import {
   type Value,
 } from '../graph/index.js';
 import { type LayerContext, statisticsMomentum } from './layer-context.js';
+import type { Initializer } from './parameters.js';
 import { resizedConv } from './resized-conv.js';
 
 export interface Conv2dOptions {
@@ -103,15 +104,24 @@ function trackStatistics(here: LayerContext, x: Value, mean: Value, variance: Va
   advance('running_var', 1, variance, unbiased);
 }
 
-/** Fully connected layer [N, in] → [N, out]; weight [out, in] and bias [out] from ±1/sqrt(in). */
-export function dense(context: LayerContext, name: string, x: Value, out: number): Value {
+/**
+ * Fully connected layer [N, in] → [N, out]; weight [out, in] and bias [out] from ±1/sqrt(in).
+ * @param normal instead: the weight from N(0, std), the bias 0
+ */
+export function dense(
+  context: LayerContext,
+  name: string,
+  x: Value,
+  out: number,
+  normal?: { readonly std: number },
+): Value {
   const features = staticDim(x.shape, 1);
-  const bound = 1 / Math.sqrt(features);
+  const uniform: Initializer = { kind: 'uniform', bound: 1 / Math.sqrt(features) };
   return context.child(name, (here) =>
     linear(
       x,
-      here.parameter('weight', [out, features], { kind: 'uniform', bound }),
-      here.parameter('bias', [out], { kind: 'uniform', bound }),
+      here.parameter('weight', [out, features], normal ? { kind: 'normal', ...normal } : uniform),
+      here.parameter('bias', [out], normal ? { kind: 'constant', value: 0 } : uniform),
     ),
   );
 }

@@ -11,6 +11,7 @@ import {
   concat,
   flatten,
   Graph,
+  maxPool,
   mul,
   reduceMean,
   slice,
@@ -88,6 +89,7 @@ export function selfTestGraph(): { test: GraphSlice; parameters: readonly Parame
     // Without a batch norm, to which a scale makes no difference.
     meanSquare(conv2d(at('fifth'), 'conv', rejoined(whole), { out: 12, kernel: 3, padding: 1, bias: true })),
     meanSquare(sub(halved, mul(halved, halved))),
+    meanSquare(maxPool(grouped(at('sixth'), whole), { kernel: 3, stride: 2, padding: 1 })),
   ];
   const read = new Set(graph.nodes.flatMap(({ inputs }) => inputs));
   const names = [...store.specs.keys()].filter((name) => read.has(graph.inputs.get(name)!));
@@ -106,6 +108,12 @@ export function selfTestGraph(): { test: GraphSlice; parameters: readonly Parame
 
 const lossOf = (head: Head, context: LayerContext, features: Value): Value =>
   head.loss(head.build(context, features, 1), [{ grid: 1, row: 0, column: 0 }]);
+
+/** Groups that are narrower than a block, then wider ones with stride 2. */
+function grouped(context: LayerContext, map: Value): Value {
+  const narrow = conv2d(context, 'narrow', map, { out: 16, kernel: 3, padding: 1, groups: 4 });
+  return conv2d(context, 'wide', narrow, { out: 32, kernel: 3, stride: 2, padding: 1, groups: 2 });
+}
 
 const meanSquare = (x: Value): Value => reduceMean(mul(x, x));
 

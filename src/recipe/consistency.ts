@@ -2,24 +2,24 @@
 import { dataIssues } from './data-consistency.js';
 import { boundaryIssues, moduleCountIssues } from './blocks.js';
 import type { Issue } from './issues.js';
+import { networkIssues } from './network-defaults.js';
 import type { RecipeShape } from './schema/index.js';
 
 /** @returns everything that is wrong, in the order of the file; empty for a sound recipe */
 export function consistencyIssues(recipe: RecipeShape): Issue[] {
-  return [
-    ...splitIssues(recipe),
-    ...headIssues(recipe),
-    ...dataIssues(recipe),
-  ];
+  return [...networkIssues(recipe.network), ...splitIssues(recipe), ...headIssues(recipe), ...dataIssues(recipe)];
 }
 
 function splitIssues({ split, local, network }: RecipeShape): Issue[] {
   const either = '{"modules": K} or {"boundaries": [last block of each module]}';
   if (split === undefined) return local.rule === 'bp' ? [] : [{ path: ['split'], allowed: either }];
-  const { modules, boundaries } = split;
+  const { modules, boundaries, balance } = split;
   if ((modules === undefined) === (boundaries === undefined)) return [{ path: ['split'], allowed: `either ${either}` }];
-  if (boundaries !== undefined) return boundaryIssues(boundaries, network.depth);
-  return modules === undefined ? [] : moduleCountIssues(modules, network.depth);
+  if (boundaries !== undefined) {
+    const balanced = { path: ['split', 'balance'], allowed: 'nothing with boundaries, which leave nothing to balance' };
+    return [...(balance === undefined ? [] : [balanced]), ...boundaryIssues(boundaries, network)];
+  }
+  return modules === undefined ? [] : moduleCountIssues(modules, network, balance !== undefined);
 }
 
 /** What a rule cannot do without. */

@@ -1,6 +1,7 @@
 /** From a sound recipe file to the recipe that the rest of the code sees: defaults by rule, and nothing the rule ignores. */
 import { isDeepStrictEqual } from 'node:util';
 import { fillData } from './data-defaults.js';
+import { fillNetwork } from './network-defaults.js';
 import type { RecipeShape } from './schema/index.js';
 import { fillLocal, ignoredKeys, type IgnoredKey, keepWhatTheRuleUses } from './local-defaults.js';
 import type { Recipe, SplitConfig } from './types.js';
@@ -21,7 +22,7 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
   const split = local.rule === 'bp' ? { modules: 1 } : writtenSplit;
   const recipe: Recipe = {
     name: shape.name ?? defaultName,
-    network: shape.network,
+    network: fillNetwork(shape.network),
     split,
     local,
     optimizer: shape.optimizer,
@@ -37,5 +38,6 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
 }
 
 function normaliseSplit(split: RecipeShape['split']): SplitConfig {
-  return split?.boundaries === undefined ? { modules: split?.modules ?? 1 } : { boundaries: split.boundaries };
+  if (split?.boundaries !== undefined) return { boundaries: split.boundaries };
+  return { modules: split?.modules ?? 1, ...(split?.balance === undefined ? {} : { balance: split.balance }) };
 }

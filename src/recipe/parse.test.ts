@@ -35,6 +35,15 @@ function withValue(base: object, at: string, value: unknown): Tree {
 const withValues = (changes: Tree) =>
   Object.entries(changes).reduce<object>((recipe, [at, value]) => withValue(recipe, at, value), minimal);
 
+/** A network for large images with some keys replaced. */
+const imagenet = (changes: Tree): Tree => ({
+  type: 'imagenet-resnet',
+  depth: 50,
+  classes: 10,
+  image: [3, 64, 64],
+  ...changes,
+});
+
 function refusalOf(value: unknown): string {
   try {
     parseRecipe(value, 'r.json');
@@ -133,8 +142,31 @@ test.each<[string, unknown, string]>([
   ['seed', -1, 'seed: found -1, allowed: an integer from 0 to 4294967295'],
   ['name', '', 'name: found "", allowed: a text of 1 to 200 visible characters'],
   ['name', 'a\nb', 'name: found "a\\nb", allowed: a text of 1 to 200 visible characters'],
-  ['network.type', 'vgg', 'network.type: found "vgg", allowed: "cifar-resnet"'],
-  ['network.type', undefined, 'network.type: missing, allowed: "cifar-resnet"'],
+  ['network.type', 'alexnet', 'network.type: found "alexnet", allowed: "cifar-resnet", "imagenet-resnet" or "vgg"'],
+  ['network.type', undefined, 'network.type: missing, allowed: "cifar-resnet", "imagenet-resnet" or "vgg"'],
+  ['network', imagenet({ depth: 51 }), 'network.depth: found 51, allowed: 18, 34, 50, 101 or 152'],
+  ['network', imagenet({ image: [3, 224, 28] }), 'network.image[2]: found 28, allowed: an integer from 32 to 4096'],
+  [
+    'network',
+    imagenet({ depth: 34, groups: 32 }),
+    'network.groups: found 32, allowed: 1 below depth 50, whose blocks have no groups',
+  ],
+  [
+    'network',
+    imagenet({ groups: 8, widthPerGroup: 4, width: 24 }),
+    'network.widthPerGroup: found 4, allowed: a multiple of 8 (a group of the first stage has width · widthPerGroup / 64 channels, width being 24)',
+  ],
+  ['network', imagenet({ type: 'vgg', depth: 12 }), 'network.depth: found 12, allowed: 11, 13, 16 or 19'],
+  [
+    'network',
+    imagenet({ type: 'vgg', depth: 16, hidden: 0 }),
+    'network.hidden: found 0, allowed: an integer from 1 to 65536, or null',
+  ],
+  [
+    'network',
+    imagenet({ type: 'vgg', depth: 11, image: [3, 16, 32] }),
+    'network.image[1]: found 16, allowed: an integer from 32 to 4096',
+  ],
   ['network.depth', 21, 'network.depth: found 21, allowed: an integer 6n+2 from 8 to 1202'],
   ['network.depth', 2, 'network.depth: found 2, allowed: an integer 6n+2 from 8 to 1202'],
   ['network.widths', [16, 0, 32, 64], 'network.widths[1]: found 0, allowed: an integer from 1 to 4096'],
@@ -143,7 +175,12 @@ test.each<[string, unknown, string]>([
   ['split', undefined, 'split: missing, allowed: {"modules": K} or {"boundaries": [last block of each module]}'],
   ['split', {}, 'split: found {}, allowed: either {"modules": K} or {"boundaries": [last block of each module]}'],
   ['split.modules', 10, 'split.modules: found 10, allowed: an integer from 1 to 9 (its blocks)'],
-  ['split.balance', 'time', 'split.balance: unknown key, allowed: modules, boundaries'],
+  ['split.balance', 'size', 'split.balance: found "size", allowed: "memory" or "time"'],
+  [
+    'split',
+    { boundaries: ['layer1.0', 'layer3.2'], balance: 'time' },
+    'split.balance: found "time", allowed: nothing with boundaries, which leave nothing to balance',
+  ],
   ['local.rule', 'hinton', 'local.rule: found "hinton", allowed: "bp", "dgl", "infopro", "predsim" or "auglocal"'],
   [
     'local',
@@ -288,6 +325,32 @@ test.each<[string[], string | null]>([
   const recipe = withValue(minimal, 'split', { boundaries });
   if (expected === null) expect(parseRecipe(recipe, 'r.json').split).toEqual({ boundaries });
   else expect(refusalOf(recipe)).toBe(expected);
+});
+
+test.each([
+  ['imagenet-resnet', { depth: 50 }, 16],
+  ['imagenet-resnet', { depth: 101 }, 33],
+  ['vgg', { depth: 16 }, 13],
+])('%s %j has %i blocks', (type, shape, blocks) => {
+  const recipe = { ...minimal, network: { type, classes: 10, image: [3, 64, 64], ...shape } };
+  expect(refusalOf(withValue(recipe, 'split', { modules: blocks + 1 }))).toBe(
+    `split.modules: found ${blocks + 1}, allowed: an integer from 1 to ${blocks} (its blocks)`,
+  );
+  const split = { modules: blocks, balance: 'memory' };
+  expect(parseRecipe(withValue(recipe, 'split', split), 'r.json').split).toEqual(split);
+});
+
+test.each([
+  [224, undefined, 4096],
+  [64, undefined, null],
+  [224, null, null],
+  [64, 32, 32],
+])('vgg for images of %i with hidden %j', (side, hidden, expected) => {
+  const network = { type: 'vgg', depth: 11, classes: 10, image: [3, side, side], hidden };
+  expect(parseRecipe(withValue(minimal, 'network', network), 'r.json').network).toMatchObject({
+    width: 64,
+    hidden: expected,
+  });
 });
 
 test.each([

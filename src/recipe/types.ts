@@ -1,4 +1,5 @@
 /** The recipe, as the rest of the code sees it: validated, defaults filled in. One JSON file, as those under `graphs/`. */
+import type { ImagenetDepth, VggDepth } from './network-stages.js';
 
 export interface Recipe {
   readonly name: string;
@@ -11,17 +12,46 @@ export interface Recipe {
   readonly seed: number;
 }
 
-/** `cifar-resnet`: depth 6n+2; widths are those of stem and three stages. `image` is [channels, height, width]. */
-export interface NetworkConfig {
-  readonly type: 'cifar-resnet';
-  readonly depth: number;
-  readonly widths: readonly [number, number, number, number];
+export type NetworkConfig = CifarResnetConfig | ImagenetResnetConfig | VggConfig;
+
+interface CommonNetworkConfig {
   readonly classes: number;
+  /** [channels, height, width] */
   readonly image: readonly [number, number, number];
 }
 
-/** By count (named tables or balanced), or by the last block of each module. */
-export type SplitConfig = { readonly modules: number } | { readonly boundaries: readonly string[] };
+/** Depth 6n+2; widths are those of stem and three stages. */
+export interface CifarResnetConfig extends CommonNetworkConfig {
+  readonly type: 'cifar-resnet';
+  readonly depth: number;
+  readonly widths: readonly [number, number, number, number];
+}
+
+/** ResNet and ResNeXt for large images. */
+export interface ImagenetResnetConfig extends CommonNetworkConfig {
+  readonly type: 'imagenet-resnet';
+  readonly depth: ImagenetDepth;
+  /** Of the 3×3 convolutions in bottlenecks. */
+  readonly groups: number;
+  /** Channels of a group in the first stage, at width 64. */
+  readonly widthPerGroup: number;
+  /** Channels of the stem. */
+  readonly width: number;
+}
+
+/** VGG with batch norm. */
+export interface VggConfig extends CommonNetworkConfig {
+  readonly type: 'vgg';
+  readonly depth: VggDepth;
+  /** Channels of the first stage. */
+  readonly width: number;
+  /** Width of the two hidden linear layers of the classifier; null: a global average pool and one linear layer. */
+  readonly hidden: number | null;
+}
+
+/** By count (published tables, balanced elsewhere or where `balance` is given), or by the last block of each module. */
+export type SplitConfig =
+  { readonly modules: number; readonly balance?: 'memory' | 'time' } | { readonly boundaries: readonly string[] };
 
 export type LocalRule = 'bp' | 'dgl' | 'infopro' | 'predsim' | 'auglocal';
 

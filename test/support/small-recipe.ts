@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../../src/files/tensor.js';
 import { initialWeights } from '../../src/local/index.js';
 import { Random } from '../../src/random.js';
-import { parseRecipe, type NetworkConfig, type Recipe } from '../../src/recipe/index.js';
+import { parseRecipe, type CifarResnetConfig, type Recipe } from '../../src/recipe/index.js';
 
 const digits = JSON.parse(readFileSync(new URL('../../graphs/digits-hpff.json', import.meta.url), 'utf8')) as {
-  network: NetworkConfig;
+  network: CifarResnetConfig;
 };
 
 /** `graphs/digits-hpff.json` with a narrow network of depth 8 in 3 modules, or another one. */
-export function smallRecipe(network: Partial<NetworkConfig> = {}): Recipe {
+export function smallRecipe(network: Partial<CifarResnetConfig> = {}): Recipe {
   const narrow = { ...digits.network, depth: 8, widths: [4, 4, 8, 8], ...network };
   return parseRecipe({ ...digits, network: narrow, split: { modules: 3 } }, 'small recipe');
 }

@@ -9,6 +9,9 @@ export const poolRules: RulesFor<PoolOps> = {
   AveragePool: ({ inputs: [x], attributes }, cotangents) =>
     x!.graph.apply('AveragePoolGrad', [only(cotangents)], { ...attributes, inputSize: sizeOf(x!) }),
   AveragePoolGrad: null,
+  MaxPool: ({ inputs: [x], outputs: [y], attributes }, cotangents) =>
+    x!.graph.apply('MaxPoolGrad', [only(cotangents), x!, y!], attributes),
+  MaxPoolGrad: null,
   GlobalAveragePool: ({ inputs: [x] }, cotangents) =>
     x!.graph.apply('GlobalAveragePoolGrad', [only(cotangents)], { inputSize: sizeOf(x!) }),
   GlobalAveragePoolGrad: null,

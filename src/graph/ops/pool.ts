@@ -1,4 +1,4 @@
-/** Average pooling and bilinear resizing of [N, C, H, W], with their gradients. */
+/** Average and maximum pooling and bilinear resizing of [N, C, H, W], with their gradients. */
 import type { UsageError } from '../../errors.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
@@ -9,11 +9,25 @@ import { matmul } from './linear.js';
 
 type Size = readonly [number, number];
 
+export interface MaxPoolAttributes {
+  readonly kernel: Size;
+  /** At most the kernel. */
+  readonly strides: Size;
+  /** Rows and columns at top, left, bottom, right that no maximum lies in; less than the kernel. */
+  readonly pads: readonly [number, number, number, number];
+}
+
 export interface PoolOps {
   /** Mean over windows, no padding. */
   AveragePool: { readonly kernel: Size; readonly strides: Size };
   /** (cotangent) → cotangent of the input, whose [H, W] is `inputSize`. */
   AveragePoolGrad: { readonly kernel: Size; readonly strides: Size; readonly inputSize: Size };
+  MaxPool: MaxPoolAttributes;
+  /**
+   * (cotangent, x, y) → cotangent of the input x: each window's goes to its maximum, of several equal ones to the first in row-major
+   * order, as in PyTorch.
+   */
+  MaxPoolGrad: MaxPoolAttributes;
   /** [N, C, H, W] → [N, C]. */
   GlobalAveragePool: Record<string, never>;
   GlobalAveragePoolGrad: { readonly inputSize: Size };
@@ -40,6 +54,15 @@ function pooledSize(input: Size, kernel: Size, strides: Size, fail: Fail): Size 
   return [along(0), along(1)];
 }
 
+function maxPooledSize(x: TensorType, { kernel, strides, pads }: MaxPoolAttributes, fail: Fail): Size {
+  const [height, width] = mapSize(x, fail);
+  expectIntegers('pads', pads, 0, fail);
+  // Every window must meet the input, and every pixel must have its turn in the gradient's phases.
+  if (pads.some((padding, side) => padding >= kernel[side % 2]!)) throw fail('padding must be less than the kernel');
+  if (strides.some((stride, axis) => stride > kernel[axis]!)) throw fail('strides must be at most the kernel');
+  return pooledSize([height + pads[0] + pads[2], width + pads[1] + pads[3]], kernel, strides, fail);
+}
+
 const resized = (map: TensorType, size: Size): TensorType => float32Type([...map.shape.slice(0, 2), ...size]);
 
 export const poolShapes = {
@@ -55,6 +78,19 @@ export const poolShapes = {
       throw fail(`inputSize [${inputSize.join(', ')}] gives maps of [${size.join(', ')}]`);
     }
     return [resized(cotangent, inputSize)];
+  },
+  MaxPool: (inputs, attributes, fail) => {
+    const [x] = expectRanks(inputs, [4], fail);
+    return [resized(x, maxPooledSize(x, attributes, fail))];
+  },
+  MaxPoolGrad: (inputs, attributes, fail) => {
+    const [cotangent, x, y] = expectRanks(inputs, [4, 4, 4], fail);
+    expectFloat32(inputs, fail);
+    const pooled = resized(x, maxPooledSize(x, attributes, fail));
+    if (!sameShape(y.shape, pooled.shape) || !sameShape(cotangent.shape, pooled.shape)) {
+      throw fail(`the input gives maps of [${pooled.shape.join(', ')}]`);
+    }
+    return [float32Type(x.shape)];
   },
   GlobalAveragePool: (inputs, _attributes, fail) => {
     const [x] = expectRanks(inputs, [4], fail);
@@ -85,6 +121,15 @@ const sizeOf = (x: Value): Size => [staticDim(x.shape, 2), staticDim(x.shape, 3)
 
 export const averagePool = (x: Value, kernel: Size, strides: Size = kernel): Value =>
   x.graph.apply('AveragePool', [x], { kernel, strides })[0]!;
+
+/** Maximum over windows, same in both directions; what is beyond the padded edge for a last whole window is dropped. @param padding default 0 */
+export function maxPool(
+  x: Value,
+  { kernel, stride, padding = 0 }: { readonly kernel: number; readonly stride: number; readonly padding?: number },
+): Value {
+  const pads = [padding, padding, padding, padding] as const;
+  return x.graph.apply('MaxPool', [x], { kernel: [kernel, kernel], strides: [stride, stride], pads })[0]!;
+}
 
 export const globalAveragePool = (x: Value): Value => x.graph.apply('GlobalAveragePool', [x], {})[0]!;
 

@@ -1,14 +1,23 @@
 /** The filter gradient of convolution with the blocked kernels. */
 import { type Node, staticShape, type Value } from '../../graph/index.js';
 import { gemm } from '../gemm.js';
-import { mapShape } from './layout.js';
+import { type Grouping, groupingOf, splitFilter } from './groups.js';
+import { type BlockedEmitter, mapShape } from './layout.js';
 import type { BlockedWriter } from './writer.js';
 
 export function convWeightGrad(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
   const { groups, kernel, pads } = node.attributes;
-  if (groups !== 1) return false;
+  if (groups !== 1) return grouped(writer, node);
   if (kernel[0] === 1 && kernel[1] === 1 && pads.every((amount) => amount === 0)) return pointwise(writer, node);
-  return correlation(writer, node);
+  return correlation(writer, node, null);
+}
+
+function grouped(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
+  const { groups } = node.attributes;
+  const [out, input] = staticShape(node.outputs[0]!.shape) as [number, number];
+  const grouping = groupingOf(writer.blocked.block, groups, input, out / groups);
+  // Only a blocked input has the channels of a block beside each other.
+  return grouping !== null && writer.isBlocked(node.inputs[0]!) && correlation(writer, node, grouping);
 }
 
 /** A 1×1 filter: dW = dYᵀ·X over all positions. */
@@ -42,8 +51,10 @@ function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean
  * once, the cotangent being the filter and its images the filter's input channels; what remains is a sum over the groups. The forward stride becomes
  * the dilation. Channels of the input are images of this convolution, or, as many as are in a block, pixels beside each other: their results come out
  * beside each other too, if the filter's columns are that far apart.
+ *
+ * Groups of channels multiply the groups of images: each is convolved with its own part of the cotangent.
  */
-function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
+function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, grouping: Grouping | null): boolean {
   const { blocked, emit } = writer;
   const b = blocked.block;
   const [x, cotangent] = node.inputs as [Value, Value];
@@ -56,6 +67,7 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
   const right = end(1, width, outWidth);
   if (batch % b !== 0 || bottom < 0 || right < 0) return false;
   const groups = batch / b;
+  const parts = grouping ? grouping.groups / grouping.merged : 1;
   const storedOut = blocked.padded(out);
   const pixels = (storedOut / b) * outHeight * outWidth;
   const asFilter = blocked.toChannelsLast(
@@ -63,53 +75,74 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boole
     b * b,
   );
   const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
-  const input = imagesInnermost(writer, x, pads[1], right);
+  const input = imagesInnermost(writer, x, pads[1], right, parts);
   const product = blocked.op('Conv', [input.name, filter], {
     kernel_shape: [outHeight, outWidth],
     dilations: [strides[0], strides[1] * input.beside],
     pads: [pads[0], 0, bottom, 0],
-    group: groups,
+    group: groups * parts,
   });
   const taps = kernel[0] * kernel[1];
   const grouped = blocked.reshape(product, [input.apart, groups, storedOut * taps * input.beside]);
   // A product with ones: how ReduceSum rounds depends on the number of threads.
   const ones = emit.floats(new Float32Array(groups).fill(1), [1, groups]);
   const summed = groups === 1 ? grouped : emit.op('MatMul', [ones, grouped]);
-  const parts = blocked.reshape(summed, [input.apart, storedOut / b, taps, input.beside, b]);
+  const tensor = [input.apart, parts, storedOut / parts / b, taps, input.beside, b];
   const storedIn = input.apart * input.beside;
-  const stored = blocked.reshape(blocked.transpose(parts, [1, 4, 0, 3, 2]), [storedOut, storedIn, ...kernel]);
-  const isCut = storedOut !== out || storedIn !== channels;
-  const cut = (): string =>
-    emit.op('Slice', [stored, emit.ints([0, 0]), emit.ints([out, channels]), emit.ints([0, 1])]);
-  writer.setPlain(node.outputs[0]!, isCut ? cut() : stored);
+  const stored = blocked.reshape(blocked.transpose(blocked.reshape(summed, tensor), [1, 2, 5, 0, 4, 3]), [
+    storedOut,
+    storedIn,
+    ...kernel,
+  ]);
+  if (grouping) writer.setPlain(node.outputs[0]!, splitFilter(blocked, stored, grouping, kernel));
+  else writer.setPlain(node.outputs[0]!, cutFilter(blocked, stored, [storedOut, storedIn], [out, channels]));
   return true;
 }
 
-/** A map as the input of `correlation`: its channels are `apart` images with `beside` pixels in the place of each. */
+/** Drops the channels that fill up blocks. */
+function cutFilter(
+  { emit }: BlockedEmitter,
+  filter: string,
+  stored: readonly [number, number],
+  wanted: readonly [number, number],
+): string {
+  if (stored[0] === wanted[0] && stored[1] === wanted[1]) return filter;
+  return emit.op('Slice', [filter, emit.ints([0, 0]), emit.ints([...wanted]), emit.ints([0, 1])]);
+}
+
+/** A map as the input of `correlation`: the channels of one of its parts are `apart` images with `beside` pixels in the place of each. */
 interface ImagesInnermost {
-  /** [apart, N, H, (left + W + right)·beside], blocked, that is [apart, N/b, H, (left + W + right)·beside, b]. */
+  /** [apart, N·parts, H, (left + W + right)·beside], blocked, that is [apart, N/b, parts, H, (left + W + right)·beside, b]. */
   readonly name: string;
   readonly apart: number;
   readonly beside: number;
 }
 
 /** Puts images in the place of channels and zeros beside every row. Columns are padded here and rows by the kernel, which is faster so. */
-function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number): ImagesInnermost {
+function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number, parts: number): ImagesInnermost {
   const { blocked, emit } = writer;
   const b = blocked.block;
   const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
   const groups = batch / b;
   // What is blocked already has the channels of a block beside each other.
   const beside = writer.isBlocked(x) ? b : 1;
-  const apart = beside === 1 ? channels : blocked.padded(channels) / b;
+  const all = beside === 1 ? channels : blocked.padded(channels) / b;
+  const apart = all / parts;
   const line = beside * b;
-  const name = writer.once(x, `images innermost, ${left} and ${right} zeros`, () => {
+  /** [N/b, parts, apart, …] → [apart, N/b, parts, …] */
+  const partsInside = (inside: string): string => {
+    const pixels = height * width * line;
+    if (parts === 1) return blocked.transpose(blocked.reshape(inside, [groups, apart, pixels]), [1, 0, 2]);
+    if (apart === 1) return inside;
+    return blocked.transpose(blocked.reshape(inside, [groups, parts, apart, pixels]), [2, 0, 1, 3]);
+  };
+  const name = writer.once(x, `images innermost, ${left} and ${right} zeros, ${parts} parts`, () => {
     const source = beside === 1 ? writer.plain(x) : writer.asBlocked(x);
-    const flat = blocked.reshape(source, [1, batch, apart * height * width * beside, 1]);
-    const inside = blocked.reshape(blocked.op('ReorderInput', [flat]), [groups, apart, height * width * line]);
-    const rows = blocked.reshape(blocked.transpose(inside, [1, 0, 2]), [apart * groups * height, width * line]);
+    const flat = blocked.reshape(source, [1, batch, all * height * width * beside, 1]);
+    const inside = blocked.op('ReorderInput', [flat]);
+    const rows = blocked.reshape(partsInside(inside), [all * groups * height, width * line]);
     const widened = emit.op('Pad', [rows, emit.ints([0, left * line, 0, right * line])]);
-    return blocked.reshape(widened, [apart, batch, height, (left + width + right) * beside]);
+    return blocked.reshape(widened, [apart, batch * parts, height, (left + width + right) * beside]);
   });
   return { name, apart, beside };
 }

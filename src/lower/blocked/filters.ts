@@ -40,15 +40,23 @@ export function reorderImageFilter(
 
 /**
  * A filter with input and output channels swapped, for input gradients: [I/b, O/b, taps, b (of O), b (of I)], as the blocked convolution reads it.
+ * With groups, I and O are the channels of one, and the groups follow each other along the first axis.
  *
+ * @param shape with groups, that of the filter [groups·O, I, kh, kw], whose channels fill their blocks
  * @param zeroTap whether to add a tap of zeros behind the others
  */
-export function swapChannels(blocked: BlockedEmitter, filter: string, shape: FilterShape, zeroTap = false): string {
+export function swapChannels(
+  blocked: BlockedEmitter,
+  filter: string,
+  shape: FilterShape,
+  { zeroTap = false, groups = 1 } = {},
+): string {
   const { emit, block: b } = blocked;
   const taps = shape.kernel[0] * shape.kernel[1];
-  const [out, input] = [blocked.padded(shape.out), blocked.padded(shape.input)];
-  const parts = blocked.reshape(padFilter(blocked, filter, shape), [out / b, b, input / b, b, taps]);
-  const swapped = blocked.transpose(parts, [2, 0, 4, 1, 3]);
+  const [out, input] = [blocked.padded(shape.out) / groups, blocked.padded(shape.input)];
+  const parts = blocked.reshape(padFilter(blocked, filter, shape), [groups, out / b, b, input / b, b, taps]);
+  const turned = blocked.transpose(parts, [0, 3, 1, 5, 2, 4]);
+  const swapped = blocked.reshape(turned, [(groups * input) / b, out / b, taps, b, b]);
   return zeroTap ? emit.op('Pad', [swapped, emit.ints([0, 0, 0, 0, 0, 0, 0, 1, 0, 0])]) : swapped;
 }
 

@@ -1,5 +1,6 @@
 /** Pooling, cutting and joining of blocked maps. */
 import type { Value } from '../../graph/index.js';
+import { maxPoolGrad } from '../max-pool-grad.js';
 import { mapShape } from './layout.js';
 import type { BlockedRules } from './rules.js';
 
@@ -47,6 +48,33 @@ export const mapRules: BlockedRules = {
     const { kernel, strides } = node.attributes;
     const pooled = writer.blocked.op('AveragePool', [writer.asBlocked(x)], { kernel_shape: kernel, strides });
     writer.setBlocked(node.outputs[0]!, pooled);
+    return true;
+  },
+  MaxPool: (writer, node) => {
+    const [x] = node.inputs as [Value];
+    if (!mapShape(x) || !writer.isBlocked(x)) return false;
+    const { kernel, strides, pads } = node.attributes;
+    const pooled = writer.blocked.op('MaxPool', [writer.asBlocked(x)], { kernel_shape: kernel, strides, pads });
+    writer.setBlocked(node.outputs[0]!, pooled);
+    return true;
+  },
+  MaxPoolGrad: (writer, node) => {
+    const [cotangent, x, y] = node.inputs as [Value, Value, Value];
+    const [from, to] = [mapShape(x), mapShape(y)];
+    if (!from || !to || !writer.isBlocked(x) || typeof from.batch !== 'number') return false;
+    const { blocked, emit } = writer;
+    const map = {
+      images: [from.batch, blocked.padded(from.channels) / blocked.block],
+      size: [from.height, from.width],
+      pooled: [to.height, to.width],
+      block: blocked.block,
+    } as const;
+    const gradient = maxPoolGrad(emit, map, node.attributes, [
+      blocked.spread(writer.asBlocked(cotangent), to),
+      blocked.spread(writer.asBlocked(x), from),
+      blocked.spread(writer.asBlocked(y), to),
+    ]);
+    writer.setBlocked(node.outputs[0]!, blocked.gather(gradient, from));
     return true;
   },
   /** The gradient of a convolution's bias: a sum over all but the channels. */

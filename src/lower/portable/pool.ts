@@ -1,8 +1,9 @@
-/** Average pooling and bilinear resizing in standard ONNX. */
-import { staticDim } from '../../graph/index.js';
+/** Pooling and bilinear resizing in standard ONNX. */
+import { staticDim, staticShape } from '../../graph/index.js';
 import type { PoolOps } from '../../graph/ops/pool.js';
 import type { Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
+import { maxPoolGrad } from '../max-pool-grad.js';
 import { interpolationMatrix, transposedMatrix } from '../../graph/interpolation.js';
 
 export const poolLowering: LoweringFor<PoolOps> = {
@@ -23,6 +24,23 @@ export const poolLowering: LoweringFor<PoolOps> = {
         output_padding: [inputSize[0] - covered(0), inputSize[1] - covered(1)],
       }),
     ];
+  },
+  MaxPool: (emit, { attributes: { kernel, strides, pads } }, [x]) => [
+    emit.op('MaxPool', [x!], { kernel_shape: kernel, strides, pads }),
+  ],
+  MaxPoolGrad: (emit, { inputs: [dy, x], attributes }, names) => {
+    const [batch, channels, height, width] = staticShape(x!.shape) as [number, number, number, number];
+    const pooled = [staticDim(dy!.shape, 2), staticDim(dy!.shape, 3)] as const;
+    const spread = (name: string, shape: readonly number[]): string =>
+      emit.op('Reshape', [name, emit.ints([batch, channels, ...shape, 1])]);
+    const [cotangent, input, output] = names as [string, string, string];
+    const gradient = maxPoolGrad(
+      emit,
+      { images: [batch, channels], size: [height, width], pooled, block: 1 },
+      attributes,
+      [spread(cotangent, pooled), spread(input, [height, width]), spread(output, pooled)],
+    );
+    return [emit.op('Reshape', [gradient, emit.ints([batch, channels, height, width])])];
   },
   GlobalAveragePool: (emit, _node, [x]) => [emit.op('ReduceMean', [x!], { axes: [2, 3], keepdims: 0 })],
   GlobalAveragePoolGrad: (emit, { attributes: { inputSize } }, [dy]) => {

@@ -1,7 +1,7 @@
-/** Reference kernels of pooling and resizing: a linear map as a list of (input, output, weight), and its transpose. */
-import type { PoolOps } from '../../../src/graph/ops/pool.js';
+/** Reference kernels of pooling and resizing: but for maxima, a linear map as a list of (input, output, weight), and its transpose. */
+import type { MaxPoolAttributes, PoolOps } from '../../../src/graph/ops/pool.js';
 import type { KernelsFor } from '../kernel.js';
-import { count, offset, type Tensor } from '../tensor.js';
+import { count, indicesOf, offset, tabulate, type Tensor } from '../tensor.js';
 
 type Size = readonly [number, number];
 
@@ -17,6 +17,13 @@ export const poolKernels: KernelsFor<PoolOps> = {
   AveragePoolGrad: ([dy], { kernel, strides }, [shape]) => [
     apply(transposed(windows(sizeOf(dy!.shape), kernel, strides)), dy!, shape!),
   ],
+  MaxPool: ([x], attributes, [shape]) => [tabulate(shape!, (index) => x!.data[maximum(x!, index, attributes)]!)],
+  MaxPoolGrad: ([dy, x], attributes, [shape]) => {
+    const dx = new Float64Array(count(shape!));
+    let at = 0;
+    for (const index of indicesOf(dy!.shape)) dx[maximum(x!, index, attributes)]! += dy!.data[at++]!;
+    return [dx];
+  },
   GlobalAveragePool: ([x], _attributes, [shape]) => {
     const [height, width] = sizeOf(x!.shape);
     return [apply(windows([1, 1], [height, width], [1, 1]), x!, [...shape!, 1, 1])];
@@ -31,6 +38,19 @@ export const poolKernels: KernelsFor<PoolOps> = {
 };
 
 const sizeOf = (shape: readonly number[]): Size => [shape[2]!, shape[3]!];
+
+/** Where the first of the largest elements of an output's window lies. */
+function maximum(x: Tensor, [n, c, oh, ow]: readonly number[], { kernel, strides, pads }: MaxPoolAttributes): number {
+  let best = -1;
+  for (let r = 0; r < kernel[0]; r++)
+    for (let s = 0; s < kernel[1]; s++) {
+      const [row, column] = [oh! * strides[0] + r - pads[0], ow! * strides[1] + s - pads[1]];
+      if (row < 0 || column < 0 || row >= x.shape[2]! || column >= x.shape[3]!) continue;
+      const at = offset(x.shape, [n!, c!, row, column]);
+      if (best < 0 || x.data[at]! > x.data[best]!) best = at;
+    }
+  return best;
+}
 
 /** Applies a linear map of pixels to every image and channel. */
 function apply(terms: readonly Term[], x: Tensor, shape: readonly number[]): Float64Array {
