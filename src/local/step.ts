@@ -22,7 +22,7 @@ import {
 } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { runHead } from './patches.js';
-import { type Level, localRules, type Targets, type WeightedHead } from './rules/index.js';
+import { type Level, type LocalRuleHeads, localRules, type Targets, type WeightedHead } from './rules/index.js';
 import { splitBlocks } from './split.js';
 import { sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';
 
@@ -70,10 +70,11 @@ export interface StepGraph {
 /**
  * Builds the step for batches of `batch` images.
  *
+ * @param rule what heads modules have; another one than the recipe's is for trying out
  * @throws InputError where the recipe's split or patches do not fit the network
  */
-export function buildStep(recipe: Recipe, batch: number): StepGraph {
-  return new StepBuilder(recipe, batch).build();
+export function buildStep(recipe: Recipe, batch: number, rule = localRules[recipe.local.rule]): StepGraph {
+  return new StepBuilder(recipe, batch, rule).build();
 }
 
 /** What a module has so far. */
@@ -112,6 +113,7 @@ class StepBuilder {
   constructor(
     private readonly recipe: Recipe,
     batch: number,
+    private readonly rule: LocalRuleHeads,
   ) {
     const trunk = createTrunk(recipe.network);
     this.graph = new Graph(recipe.name);
@@ -176,7 +178,7 @@ class StepBuilder {
       reduction: this.blocks[this.lastBlocks[index]!]!.reduction,
       later: this.blocks.slice(this.lastBlocks[index]! + 1),
     };
-    return localRules[this.recipe.local.rule](this.recipe, this.targets(), level, place);
+    return this.rule(this.recipe, this.targets(), level, place);
   }
 
   private forward(index: number): void {
