@@ -25,6 +25,8 @@ export interface GraphPlan {
 }
 
 export interface PlannedTask {
+  /** Its module; null for the whole step. */
+  readonly module: number | null;
   readonly slice: GraphSlice;
   /** Given whether an output may be written over an input, by name. */
   readonly describe: (inPlace: (input: string, output: string) => boolean) => GraphEntry;
@@ -43,7 +45,7 @@ export function planGraphs(recipe: Recipe, options: GraphOptions): GraphPlan {
   return {
     tasks: tasks.map((task) => {
       const slice = namer.slice(task);
-      return { slice, describe: (inPlace) => namer.describe(task, slice, inPlace) };
+      return { module: task?.module ?? null, slice, describe: (inPlace) => namer.describe(task, slice, inPlace) };
     }),
     evaluation,
     manifest: (entries) => ({

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { blocked, portable } from '../lower/index.js';
 import { parseRecipe, type Recipe } from '../recipe/index.js';
-import { buildGraphs, buildSharedGraphs, type GraphOptions, type ModelUse } from './index.js';
+import { buildGraphs, buildSharedGraphs, type GraphOptions, type ModelUse, type SharedGraphs } from './index.js';
 
 function recipeOf(local: object): Recipe {
   return parseRecipe(
@@ -44,6 +44,28 @@ describe.each([
     const models = new Set([...shared.uses.values()].map(({ model }) => model));
     expect(models.size).toBeLessThan(own.models.size * 0.75);
   });
+});
+
+test('only the graphs of some modules', () => {
+  const options: GraphOptions = { lowering: portable, schedules: ['sync'] };
+  const all = buildSharedGraphs(released, options);
+  const some = buildSharedGraphs(released, { ...options, modules: new Set([2, 3]) });
+  const files = (wanted: readonly number[]): string[] =>
+    all.manifest.graphs
+      .filter(({ module, phase }) => phase === 'eval' || wanted.includes(module!))
+      .map(({ file }) => file);
+  expect([...some.uses.keys()].sort()).toEqual(files([2, 3]).sort());
+  expect(some.manifest.graphs.filter(({ module }) => module === 2)).toEqual(
+    all.manifest.graphs.filter(({ module }) => module === 2),
+  );
+  const plain = ({ manifest }: SharedGraphs) => ({
+    ...manifest,
+    graphs: manifest.graphs.map(({ outputs, ...graph }) => ({
+      ...graph,
+      outputs: outputs.map(({ inPlace: _, ...output }) => output),
+    })),
+  });
+  expect(plain(some)).toEqual(plain(all));
 });
 
 test('numbers in which no graphs differ stay in the model', () => {

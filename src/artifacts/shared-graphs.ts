@@ -19,6 +19,11 @@ export interface ModelUse {
   readonly numbers: ReadonlyMap<string, number>;
 }
 
+export interface SharedGraphOptions extends GraphOptions {
+  /** Indices of the modules whose graphs are wanted; the others are in the manifest only, as if nothing of theirs were updated in place. Default: all. */
+  readonly modules?: ReadonlySet<number>;
+}
+
 export interface SharedGraphs {
   readonly manifest: Manifest;
   /** By the graph's file. */
@@ -26,17 +31,24 @@ export interface SharedGraphs {
 }
 
 /** @throws InputError where split or patches of the recipe do not fit its network */
-export function buildSharedGraphs(recipe: Recipe, options: GraphOptions): SharedGraphs {
+export function buildSharedGraphs(recipe: Recipe, options: SharedGraphOptions): SharedGraphs {
   const { tasks, evaluation, manifest } = planGraphs(recipe, options);
   const alike = new Map<string, FormedTask[]>();
+  const entries = new Map<PlannedTask['slice'], GraphEntry>();
   for (const task of tasks) {
+    if (task.module !== null && options.modules?.has(task.module) === false) {
+      entries.set(
+        task.slice,
+        task.describe(() => false),
+      );
+      continue;
+    }
     const form = formOf(task.slice);
     const known = alike.get(form.key);
     if (known) known.push({ ...task, form });
     else alike.set(form.key, [{ ...task, form }]);
   }
   const uses = new Map<string, ModelUse>();
-  const entries = new Map<PlannedTask['slice'], GraphEntry>();
   for (const group of alike.values()) {
     for (const { slice, entry, use } of serve(group, options.lowering)) {
       entries.set(slice, entry);

@@ -1,4 +1,5 @@
 /** What a reader of an edge does with each part that comes: parts become values, each of them once. */
+import type { SpareBuffers } from '../files/spare-buffers.js';
 import { TensorAssembly, type TensorPart, type TensorValue } from './tensor-message.js';
 
 /** A delivered message: publishing an acknowledgement to `ack` deletes it from the stream. */
@@ -17,10 +18,11 @@ export class Arrivals {
   private readonly held = new Map<string, Delivery[]>();
   private readonly done = new Set<string>();
 
-  /** @param fromStep values of earlier steps are not wanted */
+  /** @param fromStep values of earlier steps are not wanted @param buffers memory for values */
   constructor(
     private readonly generation: number,
     private readonly fromStep: number,
+    private readonly buffers: SpareBuffers,
   ) {}
 
   /**
@@ -38,7 +40,10 @@ export class Arrivals {
       known![part.part] = delivery;
       return null;
     }
-    const entry = this.assembling.get(key) ?? { assembly: new TensorAssembly(part, where), deliveries: [] };
+    const entry = this.assembling.get(key) ?? {
+      assembly: new TensorAssembly(part, where, this.buffers),
+      deliveries: [],
+    };
     this.assembling.set(key, entry);
     entry.assembly.add(part, where);
     entry.deliveries[part.part] = delivery;

@@ -128,11 +128,11 @@ export class ClusterEngine implements TrainEngine {
     this.sent = this.evaluable = false;
   }
 
-  readWeights(): NamedTensors {
+  async readWeights(): Promise<NamedTensors> {
     return this.pick(this.plan.manifest.parameters);
   }
 
-  readOptimizer(): NamedTensors {
+  async readOptimizer(): Promise<NamedTensors> {
     return this.pick(this.plan.manifest.states);
   }
 
@@ -154,7 +154,7 @@ export class ClusterEngine implements TrainEngine {
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
     const { evaluator } = this.plan;
-    if (!this.evaluable) evaluator.load(this.readWeights());
+    if (!this.evaluable) evaluator.load(await this.readWeights());
     this.evaluable = true;
     return evaluator.evaluate(image);
   }

@@ -9,6 +9,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Consumer, JsMsg } from '@nats-io/jetstream';
 import { HpffError, RunError } from '../errors.js';
+import { SpareBuffers } from '../files/spare-buffers.js';
 import { Arrivals } from './arrivals.js';
 import type { ClusterConnection } from './connection.js';
 import { classify, isConsumerMissing } from './failures.js';
@@ -30,6 +31,8 @@ export interface ReaderOptions {
 export interface EdgeValue extends TensorValue {
   /** Acknowledges it: no longer needed for recovery. Deletes it from the stream. Harmless the second time. */
   done(): void;
+  /** Gives the tensor's memory to values to come: nobody may use the tensor any more. To be called once at most. */
+  recycle(): void;
 }
 
 /** A request for messages ends after that time, and is made anew. */
@@ -42,6 +45,7 @@ const GONE_MILLISECONDS = 5_000;
 
 export class EdgeReader implements AsyncIterable<EdgeValue> {
   private readonly arrivals: Arrivals;
+  private readonly buffers = new SpareBuffers();
   private readonly queue: EdgeValue[] = [];
   private queuedBytes = 0;
   private readonly stop = new AbortController();
@@ -58,7 +62,7 @@ export class EdgeReader implements AsyncIterable<EdgeValue> {
     private readonly id: string,
     consumer: Consumer,
   ) {
-    this.arrivals = new Arrivals(address.generation, options.fromStep ?? 0);
+    this.arrivals = new Arrivals(address.generation, options.fromStep ?? 0, this.buffers);
     this.pumping = this.pump(consumer);
   }
 
@@ -217,7 +221,8 @@ export class EdgeReader implements AsyncIterable<EdgeValue> {
     const value = this.arrivals.accept(part, delivery, where);
     if (value === 'unwanted') return this.connection.acknowledge(delivery.ack);
     if (value === null) return;
-    this.queue.push({ ...value, done: () => this.finish(value) });
+    const recycle = (): void => this.buffers.give(value.tensor.data.buffer as ArrayBuffer);
+    this.queue.push({ ...value, done: () => this.finish(value), recycle });
     this.queuedBytes += value.tensor.data.byteLength;
     this.changed();
   }

@@ -11,11 +11,11 @@ export function toFloat16(numbers: Float32Array): Uint16Array {
   return halves;
 }
 
-/** Exact: each half is a float32. */
-export function fromFloat16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length);
+/** Exact: each half is a float32. @param buffer for the numbers, of their size */
+export function fromFloat16(halves: Uint16Array, buffer = new ArrayBuffer(4 * halves.length)): Float32Array {
+  const bits = new Uint32Array(buffer);
   for (let i = 0; i < halves.length; i++) bits[i] = singleOf(halves[i]!);
-  return new Float32Array(bits.buffer);
+  return new Float32Array(buffer);
 }
 
 const SINGLE_INFINITY = 0x7f800000;

@@ -160,7 +160,7 @@ async function openEvaluator(
   runtime: Runtime,
   lowering: Lowering,
 ): Promise<{ manifest: Manifest; evaluator: Evaluator & { dispose(): void } }> {
-  const graphs = buildSharedGraphs(recipe, { lowering, schedules: ['sync'] });
+  const graphs = buildSharedGraphs(recipe, { lowering, schedules: ['sync'], modules: new Set() });
   return { manifest: graphs.manifest, evaluator: await loadEvaluator(runtime, graphs) };
 }
 

@@ -17,6 +17,9 @@ interface Edges {
   readonly relays: EdgeWriter | undefined;
 }
 
+/** Of each edge into a stage, what may be here before it is asked for; the rest waits in the stream. One value may exceed it. */
+const AHEAD_BYTES = 4 * 2 ** 20;
+
 export class StageSession {
   private readonly clock: StageClock;
   private readonly stop = new AbortController();
@@ -35,7 +38,8 @@ export class StageSession {
   /** @throws RunError where an edge cannot be opened */
   static async open(connection: ClusterConnection, assignment: Assignment, host: OpenStage): Promise<StageSession> {
     const { run, generation, stage, stages, encoding } = assignment;
-    const read = (edge: string) => EdgeReader.open(connection, { run, generation, edge });
+    const read = (edge: string) =>
+      EdgeReader.open(connection, { run, generation, edge }, { prefetchBytes: AHEAD_BYTES });
     const write = (edge: string, options = {}) => EdgeWriter.open(connection, { run, generation, edge }, options);
     const below = stage > 0;
     const above = stage < stages - 1;
@@ -128,6 +132,7 @@ export class StageSession {
         this.stop.signal.throwIfAborted();
       }
       this.orchestrator.receive(value.name, value.step, value.tensor, () => value.done());
+      value.recycle();
     }
   }
 
@@ -165,7 +170,7 @@ export class StageSession {
 
   private async sendState(step: number): Promise<void> {
     const { runner } = this.host;
-    for (const [name, tensor] of [...runner.readWeights(), ...runner.readOptimizer()]) {
+    for (const [name, tensor] of [...(await runner.readWeights()), ...(await runner.readOptimizer())]) {
       await this.edges.up.send({ name: `${STATE}${name}`, step, tensor }, this.stop.signal);
     }
     await this.edges.up.send({ name: 'saved', step, tensor: float32([0], []) }, this.stop.signal);

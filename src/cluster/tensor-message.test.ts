@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { HpffError } from '../errors.js';
 import { RunError, UsageError } from '../errors.js';
 import { elementCount, type HostTensor } from '../files/tensor.js';
+import { SpareBuffers } from '../files/spare-buffers.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 import {
   parsePart,
@@ -72,6 +73,24 @@ describe('a tensor in parts', () => {
         },
       ),
     );
+  });
+
+  it.each(['raw', 'float16'] as const)('comes in memory that was used before, as %s', (encoding) => {
+    const buffers = new SpareBuffers();
+    const take = (value: number): HostTensor => {
+      const tensor: HostTensor = { dtype: 'float32', shape: [40], data: new Float32Array(40).fill(value) };
+      const parts = splitTensor({ step: 0, name: 'x', tensor }, { generation: 0, partBytes: 64, encoding });
+      const assembly = new TensorAssembly(parts[0]!, 'here', buffers);
+      for (const part of parts) assembly.add(part, 'here');
+      return assembly.tensor();
+    };
+    const first = take(1);
+    const second = take(2);
+    expect(first.data).toEqual(new Float32Array(40).fill(1));
+    buffers.give(first.data.buffer as ArrayBuffer);
+    const third = take(3);
+    expect(third.data.buffer).toBe(first.data.buffer);
+    expect([second.data, third.data]).toEqual([new Float32Array(40).fill(2), new Float32Array(40).fill(3)]);
   });
 
   it('may be rounded to half precision if it is float32', () => {

@@ -16,6 +16,7 @@
 import { RunError, UsageError } from '../errors.js';
 import { crc32c } from '../files/crc32c.js';
 import { quoted } from '../files/printable.js';
+import { SpareBuffers } from '../files/spare-buffers.js';
 import { elementCount, type DType, type HostTensor } from '../files/tensor.js';
 import { fromFloat16, toFloat16 } from './float16.js';
 
@@ -205,17 +206,23 @@ class HeaderReader {
 /** Puts the parts of one value together, in whatever order they come. */
 export class TensorAssembly {
   private readonly bytes: Uint8Array<ArrayBuffer>;
+  private readonly buffers: SpareBuffers;
   private readonly partSize: number;
   private readonly present = new Set<number>();
 
-  /** @throws RunError `CLUSTER_MESSAGE_INVALID` when there is no memory for it */
+  /**
+   * @param buffers where its memory comes from
+   * @throws RunError `CLUSTER_MESSAGE_INVALID` when there is none
+   */
   constructor(
     private readonly header: TensorPart,
     where: string,
+    buffers = new SpareBuffers(),
   ) {
+    this.buffers = buffers;
     this.partSize = partSize(header, header.payload.length);
     try {
-      this.bytes = new Uint8Array(wireBytes(header));
+      this.bytes = new Uint8Array(buffers.take(wireBytes(header)));
     } catch (error) {
       const reason = `no memory for ${wireBytes(header)} bytes`;
       throw new RunError('CLUSTER_MESSAGE_INVALID', `${where}: ${reason}`, { cause: error });
@@ -242,11 +249,15 @@ export class TensorAssembly {
     return this.present.size === this.header.parts;
   }
 
-  /** The value; once it is complete. */
+  /** The value, in memory of the buffers given; to be called once, when it is complete. */
   tensor(): HostTensor {
     const { dtype, shape, encoding } = this.header;
     const { buffer } = this.bytes;
-    if (encoding === 'float16') return { dtype: 'float32', shape, data: fromFloat16(new Uint16Array(buffer)) };
+    if (encoding === 'float16') {
+      const data = fromFloat16(new Uint16Array(buffer), this.buffers.take(2 * buffer.byteLength));
+      this.buffers.give(buffer);
+      return { dtype: 'float32', shape, data };
+    }
     switch (dtype) {
       case 'float32':
         return { dtype, shape, data: new Float32Array(buffer) };

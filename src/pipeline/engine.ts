@@ -58,10 +58,10 @@ export interface TrainEngine {
   run(run: StepRun): Promise<void>;
   /** A run of one step. @param step 1-based count of optimizer steps, this one included @param gradients whether it gives them */
   step(batch: Batch, learningRate: number, step: number, gradients?: boolean): Promise<StepReport>;
-  /** Parameters and batch-norm running statistics, by their names. */
-  readWeights(): NamedTensors;
+  /** Parameters and batch-norm running statistics, by their names; between runs only. */
+  readWeights(): Promise<NamedTensors>;
   /** Optimizer state: `momentum/<parameter>`, or `adam.m/<parameter>` and `adam.v/<parameter>`. */
-  readOptimizer(): NamedTensors;
+  readOptimizer(): Promise<NamedTensors>;
   /** Replaces the state; names, shapes and types must be those of the manifest (`checkWeights`). Without `optimizer` its state is zero. */
   load(weights: NamedTensors, optimizer?: NamedTensors): void;
   /** Class scores of the trunk in inference mode for a batch of any size. @returns float32 [N, classes] */

@@ -52,7 +52,8 @@ export async function trainOnBatch(
       },
     });
     const parameters = new Set(manifest.parameters.filter(({ kind }) => kind === 'parameter').map(({ name }) => name));
-    for (const [name, tensor] of engine.readWeights()) if (parameters.has(name)) output.set(`param/${name}`, tensor);
+    for (const [name, tensor] of await engine.readWeights())
+      if (parameters.has(name)) output.set(`param/${name}`, tensor);
     for (const [name, values] of losses) output.set(name, float32([steps], values));
     return output;
   } finally {

@@ -45,7 +45,7 @@ async function loadStage(
   lowering: Lowering,
   modules: readonly number[],
 ): Promise<{ manifest: Manifest; graphs: LoadedGraphs }> {
-  const { manifest, uses } = buildSharedGraphs(recipe, { lowering, schedules: ['sync'] });
+  const { manifest, uses } = buildSharedGraphs(recipe, { lowering, schedules: ['sync'], modules: new Set(modules) });
   const entries = manifest.graphs.filter(({ module }) => module !== null && modules.includes(module));
   return { manifest, graphs: await LoadedGraphs.load(runtime, uses, entries, ({ file }) => ({ name: file })) };
 }

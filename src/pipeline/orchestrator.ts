@@ -4,6 +4,7 @@
  * with delay 0 goes through a step as `sync` does). Stages run side by side. Which goes first changes no result: modules share nothing but what passes.
  */
 import type { Manifest, OutputPort } from '../artifacts/index.js';
+import { SpareBuffers } from '../files/spare-buffers.js';
 import { float32, type HostTensor } from '../files/tensor.js';
 import type { Phase } from '../local/index.js';
 import type { Optimizer } from '../nn/index.js';
@@ -43,12 +44,21 @@ export interface OrchestratorOptions {
   /** A clock for each stage; each hosted module is in one of them. */
   readonly clocks: readonly StageClock[];
   readonly trace?: (event: TraceEvent) => void;
-  /** Takes values that modules elsewhere read; resolves when there is room for the next of that name. `signal`: the run has failed. */
+  /**
+   * Takes values that modules elsewhere read; resolves when there is room for the next of that name, and the tensor's memory is not read any more. `signal`:
+   * the run has failed.
+   */
   readonly send?: (name: string, step: number, tensor: HostTensor, signal: AbortSignal) => Promise<void>;
 }
 
 /** Batches ahead of the first module's forward pass that are loaded. */
-const BATCHES_AHEAD = 2;
+const BATCHES_AHEAD = 1;
+
+/**
+ * Steps that a stage may be in at once: that of its last module, which waits for a relay, and those that it can do meanwhile. A stage that is faster than its
+ * neighbour would otherwise get ahead by one in each of its modules, gain nothing by it, and keep the activations of all of them.
+ */
+export const stepsAtOnce = (delay: number): number => Math.max(2, delay + 1);
 
 /** A module on its way through its schedule. */
 interface Progress {
@@ -65,6 +75,7 @@ interface Progress {
 
 interface Stage {
   readonly index: number;
+  /** In order. */
   readonly modules: readonly Progress[];
   readonly clock: StageClock;
 }
@@ -91,6 +102,8 @@ export class Orchestrator {
   private reported: number;
   private reports: Promise<void> = Promise.resolve();
   private readonly sends = new Set<Promise<void>>();
+  /** For values that are being sent. */
+  private readonly buffers = new SpareBuffers();
   private readonly failing = new AbortController();
   private failure: { readonly error: unknown } | undefined;
   private wakeUp: () => void = () => undefined;
@@ -126,7 +139,7 @@ export class Orchestrator {
     if (this.failure) throw this.failure.error;
   }
 
-  /** A value that modules elsewhere have made. @param released called when it is needed no more */
+  /** A value that modules elsewhere have made; it is copied. @param released called when it is needed no more */
   receive(name: string, step: number, tensor: HostTensor, released?: () => void): void {
     if (this.failure) return;
     const { hosted, runtime } = this.host;
@@ -199,7 +212,7 @@ export class Orchestrator {
       if (!scheduled) continue;
       const task = progress.module.tasks.get(scheduled.phase)!;
       const choice = { progress, scheduled, task };
-      if ((!best || isBefore(choice, best)) && this.isReady(choice)) best = choice;
+      if ((!best || isBefore(choice, best)) && this.isReady(stage, choice)) best = choice;
     }
     return best;
   }
@@ -218,9 +231,10 @@ export class Orchestrator {
     return undefined;
   }
 
-  private isReady({ progress: { module, sending }, scheduled: { phase, step }, task }: Choice): boolean {
+  private isReady(stage: Stage, { progress: { module, sending }, scheduled: { phase, step }, task }: Choice): boolean {
     if (step > this.admitted) return false;
     if (phase === 'forward') {
+      if (stage.modules.at(-1)!.updated < step - stepsAtOnce(this.options.delay)) return false;
       // A module without relays would run away from its neighbour: it may be as far ahead as relays would let it.
       const room = this.options.delay + 1;
       const above = this.progress.get(module.index + 1);
@@ -252,14 +266,18 @@ export class Orchestrator {
   private file(stage: Stage, progress: Progress, step: number, port: OutputPort, tensor: DeviceTensor): void {
     if (this.findings.get(step)!.take(port, tensor)) return;
     const { hosted } = this.host;
-    if (hosted.isReadElsewhere(port.name)) this.sendOff(stage, progress, port.name, step, tensor.read());
+    if (hosted.isReadElsewhere(port.name)) this.sendOff(stage, progress, port.name, step, tensor);
     this.values.put(port.name, step, tensor, hosted.readersOf(port.name));
   }
 
-  private sendOff(stage: Stage, progress: Progress, name: string, step: number, tensor: HostTensor): void {
+  /** Sends a copy of a float32 tensor. */
+  private sendOff(stage: Stage, progress: Progress, name: string, step: number, tensor: DeviceTensor): void {
     const begin = performance.now();
+    const copy = float32(tensor.shape, new Float32Array(this.buffers.take(tensor.byteLength)));
+    tensor.readInto(copy);
     progress.sending++;
-    const sent = this.options.send!(name, step, tensor, this.failing.signal)
+    const sent = this.options.send!(name, step, copy, this.failing.signal)
+      .then(() => this.buffers.give(copy.data.buffer as ArrayBuffer))
       .catch((error: unknown) => this.fail(error))
       .finally(() => {
         progress.sending--;

@@ -18,7 +18,8 @@ import type { StepReport, StepRun, TrainEngine } from './engine.js';
 import { HostedModules } from './hosted-modules.js';
 import { LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
 import { type EngineOptions, openEngine } from './open-engine.js';
-import { type Host, Orchestrator, type TraceEvent } from './orchestrator.js';
+import { type Host, Orchestrator, stepsAtOnce, type TraceEvent } from './orchestrator.js';
+import type { PipelineEngine } from './pipeline-engine.js';
 import { moduleSchedule } from './schedule.js';
 import { StageClock } from './stage-clock.js';
 import { TaskRunner } from './task-runner.js';
@@ -84,7 +85,7 @@ async function trainWith(
     },
     wantsGradients: (at) => at === first + 1,
   });
-  return { weights: engine.readWeights(), optimizer: engine.readOptimizer(), reports };
+  return { weights: await engine.readWeights(), optimizer: await engine.readOptimizer(), reports };
 }
 
 async function train(recipe: Recipe, options: EngineOptions): Promise<Outcome> {
@@ -174,8 +175,8 @@ class Bench {
       const total = (losses: ReadonlyMap<string, number>): number =>
         manifest.losses.reduce((sum, { name, weight }) => sum + weight * losses.get(name)!, 0);
       return {
-        weights: runner.readWeights(),
-        optimizer: runner.readOptimizer(),
+        weights: await runner.readWeights(),
+        optimizer: await runner.readOptimizer(),
         reports: reports.map((report) => ({ ...report, total: total(report.losses) })),
       };
     } finally {
@@ -253,6 +254,11 @@ describe.each(recipes)('%s', (_name, recipe) => {
 
 const hpff = recipes[0]![1];
 
+const engineParts = (engine: TrainEngine): Pick<TrainEngine, 'readWeights' | 'readOptimizer'> => ({
+  readWeights: async () => engine.readWeights(),
+  readOptimizer: async () => engine.readOptimizer(),
+});
+
 test('stages work at the same time, each on one task at a time, and modules keep to their schedule', async () => {
   const events: TraceEvent[] = [];
   const options = { schedule: 'async', delay: 1, stages: 2, trace: (event: TraceEvent) => void events.push(event) };
@@ -269,6 +275,35 @@ test('stages work at the same time, each on one task at a time, and modules keep
     const done = events.filter(({ module }) => module === index).map(({ phase, step }) => ({ phase, step }));
     expect(done).toEqual(moduleSchedule(shape, 1, { first: 1, last: STEPS }));
   }
+});
+
+test.each([0, 1, 2])('a stage whose neighbour is slow gets ahead by few steps, delay %i', async (delay) => {
+  const events: TraceEvent[] = [];
+  // eslint-disable-next-line @typescript-eslint/unbound-method
+  const run = LoadedGraph.prototype.run;
+  vi.spyOn(LoadedGraph.prototype, 'run').mockImplementation(async function (this: LoadedGraph, ...parameters) {
+    if (this.entry.module === 4) await sleep(20);
+    return run.apply(this, parameters);
+  });
+  const open = await openEngine(hpff, { schedule: 'async', delay, stages: 1, lowering: 'portable', threads: 1 });
+  try {
+    const engine = open.engine as PipelineEngine;
+    engine.arrange([[0, 1, 2, 3], [4]]);
+    engine.trace = (event) => void events.push(event);
+    engine.load(initialWeights(hpff));
+    await trainWith(
+      { ...engineParts(engine), run: (steps) => engine.run({ ...steps, wantsGradients: () => false }) },
+      hpff,
+    );
+  } finally {
+    open.dispose();
+  }
+  const ends = (module: number, phase: string) =>
+    events.filter((each) => each.module === module && each.phase === phase);
+  const ahead = ends(0, 'forward').map(({ step, begin }) => {
+    return step - ends(3, 'update').filter(({ end }) => end <= begin).length;
+  });
+  expect(Math.max(...ahead)).toBe(stepsAtOnce(delay));
 });
 
 test('with one stage and delay 0 the tasks come in the order of a synchronous step', async () => {
@@ -294,7 +329,7 @@ describe('one engine', () => {
 
   test('can be run again and again, and runs of no steps change nothing', async () => {
     await withEngine(async (engine) => {
-      const initial = engine.readWeights();
+      const initial = await engine.readWeights();
       const nothing = await trainWith(engine, hpff, 1, 0);
       expect(nothing).toEqual({ weights: initial, optimizer: nothing.optimizer, reports: [] });
       await trainWith(engine, hpff, 1, 1);

@@ -64,11 +64,11 @@ export class PipelineEngine implements TrainEngine {
     this.host.runner.load(weights, optimizer);
   }
 
-  readWeights(): NamedTensors {
+  async readWeights(): Promise<NamedTensors> {
     return this.host.runner.readWeights();
   }
 
-  readOptimizer(): NamedTensors {
+  async readOptimizer(): Promise<NamedTensors> {
     return this.host.runner.readOptimizer();
   }
 

@@ -112,7 +112,7 @@ test.each(['portable', 'auto'])('models that are shared give the bits of models 
       expect([found.total, found.losses]).toEqual([expected.total, expected.losses]);
       expect(different(found.gradients, expected.gradients)).toEqual([]);
     }
-    expect(different(engine.readWeights(), own.readWeights())).toEqual([]);
+    expect(different(await engine.readWeights(), await own.readWeights())).toEqual([]);
   } finally {
     own.dispose();
     dispose();
@@ -129,10 +129,10 @@ test('a run is the same when its state is carried over to another engine', async
     first.engine.load(initialWeights(released));
     for (const step of [1, 2, 3, 4]) await whole.engine.step(batch, 0.05, step);
     for (const step of [1, 2]) await first.engine.step(batch, 0.05, step);
-    second.engine.load(first.engine.readWeights(), first.engine.readOptimizer());
+    second.engine.load(await first.engine.readWeights(), await first.engine.readOptimizer());
     for (const step of [3, 4]) await second.engine.step(batch, 0.05, step);
-    expect(second.engine.readWeights()).toEqual(whole.engine.readWeights());
-    expect(second.engine.readOptimizer()).toEqual(whole.engine.readOptimizer());
+    expect(await second.engine.readWeights()).toEqual(await whole.engine.readWeights());
+    expect(await second.engine.readOptimizer()).toEqual(await whole.engine.readOptimizer());
   } finally {
     whole.dispose();
     first.dispose();
@@ -148,7 +148,7 @@ test('training lowers the loss, running statistics move, and evaluation takes an
     const { total } = await engine.step(batch, 0.05, 1);
     for (let step = 2; step <= 15; step++) await engine.step(batch, 0.05, step);
     expect((await engine.step(batch, 0.05, 16)).total).toBeLessThan(total);
-    const mean = engine.readWeights().get('layer2.0.bn1.running_mean')!.data as Float32Array;
+    const mean = (await engine.readWeights()).get('layer2.0.bn1.running_mean')!.data as Float32Array;
     expect(Math.max(...mean.map(Math.abs))).toBeGreaterThan(0);
     const three = float32([3, 3, 16, 16], batch.image.data.slice(0, 3 * 3 * 256));
     expect(await engine.evaluate(three)).toHaveLength(3 * 4);

@@ -78,11 +78,11 @@ export class StepEngine implements TrainEngine {
     this.runner.load(weights, optimizer);
   }
 
-  readWeights(): NamedTensors {
+  async readWeights(): Promise<NamedTensors> {
     return this.runner.readWeights();
   }
 
-  readOptimizer(): NamedTensors {
+  async readOptimizer(): Promise<NamedTensors> {
     return this.runner.readOptimizer();
   }
 

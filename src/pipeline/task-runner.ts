@@ -3,12 +3,16 @@
  * Elsewhere the next value is written into a spare tensor, and the one before becomes a spare: what a run allocates it should soon free, or its memory
  * falls to pieces.
  */
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import type { Manifest, OutputPort } from '../artifacts/index.js';
 import { RunError, UsageError } from '../errors.js';
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
 import type { LoadedGraph } from './loaded-graphs.js';
 import { SpareTensors } from './spare-tensors.js';
+
+/** How long reading the state holds up other work at a time, one tensor more or less. */
+const SLICE_MILLISECONDS = 5;
 
 export class TaskRunner {
   /** Parameters, statistics and optimizer state. */
@@ -38,11 +42,13 @@ export class TaskRunner {
     }
   }
 
-  readWeights(): NamedTensors {
+  /** Copies of parameters and statistics; no run may change them meanwhile. */
+  async readWeights(): Promise<NamedTensors> {
     return this.readAll(this.parameters);
   }
 
-  readOptimizer(): NamedTensors {
+  /** The same of the optimizer's state. */
+  async readOptimizer(): Promise<NamedTensors> {
     return this.readAll(this.states);
   }
 
@@ -126,8 +132,17 @@ export class TaskRunner {
     else this.state.set(name, this.runtime.upload(tensor));
   }
 
-  private readAll(entries: readonly { readonly name: string }[]): NamedTensors {
-    return new Map(entries.map(({ name }) => [name, this.state.get(name)!.read()]));
+  /** In slices: a deep network has thousands of tensors, and whoever else waits for this thread shall not wait for all of them. */
+  private async readAll(entries: readonly { readonly name: string }[]): Promise<NamedTensors> {
+    const tensors: NamedTensors = new Map();
+    let begun = performance.now();
+    for (const { name } of entries) {
+      tensors.set(name, this.state.get(name)!.read());
+      if (performance.now() - begun < SLICE_MILLISECONDS) continue;
+      await othersTurn();
+      begun = performance.now();
+    }
+    return tensors;
   }
 }
 

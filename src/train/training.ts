@@ -220,9 +220,8 @@ export class Training {
   /** Weights and optimizer state to keep. @throws RunError `WEIGHTS_NOT_FINITE` */
   private async tensors(): Promise<{ weights: NamedTensors; optimizer: NamedTensors }> {
     const { engine } = this.open;
-    const weights = engine.readWeights();
-    await othersTurn();
-    const optimizer = engine.readOptimizer();
+    const weights = await engine.readWeights();
+    const optimizer = await engine.readOptimizer();
     for (const [name, tensor] of [...weights, ...optimizer]) {
       await othersTurn();
       requireFiniteTensors(new Map([[name, tensor]]), this.whereabouts());

@@ -72,11 +72,11 @@ class ToyEngine implements TrainEngine {
     return Float32Array.from({ length: image.shape[0]! * this.classes }, (_, i) => weight[i % weight.length]!);
   }
 
-  readWeights(): NamedTensors {
+  async readWeights(): Promise<NamedTensors> {
     return copy(this.weights);
   }
 
-  readOptimizer(): NamedTensors {
+  async readOptimizer(): Promise<NamedTensors> {
     return copy(this.optimizer);
   }
 
