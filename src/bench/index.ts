@@ -13,5 +13,6 @@ export {
 } from './bench.js';
 export type { Breakdown, BreakdownRow } from './breakdown.js';
 export type { NodeCost, Part, Place, StepCosts } from './costs.js';
+export { median } from './median.js';
 export { profile, type Profile } from './profile.js';
 export { ProfileFolder } from './profile-folder.js';

@@ -6,6 +6,7 @@ import type { AddCommand } from './command.js';
 import { addBench } from './commands/bench.js';
 import { addBuild } from './commands/build.js';
 import { addCheck } from './commands/check.js';
+import { addCompare } from './commands/compare.js';
 import { addDevices } from './commands/devices.js';
 import { addEval } from './commands/eval.js';
 import { addExport } from './commands/export.js';
@@ -27,6 +28,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBuild,
   addBench,
   addTrain,
+  addCompare,
   addWorker,
   addEval,
   addExport,

@@ -74,7 +74,7 @@ async function requireRun(folder: string): Promise<void> {
  * Refuses to go on with a run under another recipe.
  * @throws InputError `RESUME_RECIPE` naming the first difference
  */
-export function requireSameRecipe({ folder, recipe }: Run, given: Recipe): void {
+export function requireSameRecipe({ folder, recipe }: Pick<Run, 'folder' | 'recipe'>, given: Recipe): void {
   if (recipeHash(recipe) === recipeHash(given)) return;
   const { path, before, now } = firstDifference(recipe, given);
   throw new InputError(

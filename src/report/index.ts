@@ -1,0 +1,3 @@
+/** Pages that show runs. */
+export { embeddedJson, escapeHtml } from './html.js';
+export { type Page, renderPage } from './page.js';
