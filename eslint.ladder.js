@@ -23,6 +23,7 @@ export const LADDER = [
   'local',
   'artifacts',
   'weights',
+  'weights',
   'runtime',
   'export',
   'data',

@@ -2,6 +2,7 @@
 export * from './index.js';
 export { readSafetensors, writeSafetensors } from './files/safetensors.js';
 export * from './artifacts/index.js';
+export * from './weights/index.js';
 export type * from './runtime/runtime.js';
 export { createNativeRuntime, type NativeRuntimeOptions } from './runtime/native/index.js';
 export * from './export/index.js';

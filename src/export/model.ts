@@ -38,14 +38,19 @@ export function exportModel(recipe: Recipe, weights: NamedTensors): OnnxModel {
   return {
     ...model,
     producerVersion: version,
-    metadata: {
-      [metadataKeys.recipe]: toJson(recipe),
-      [metadataKeys.version]: version,
-      [metadataKeys.classes]: String(recipe.network.classes),
-      [metadataKeys.mean]: JSON.stringify(recipe.data.normalize.mean),
-      [metadataKeys.std]: JSON.stringify(recipe.data.normalize.std),
-    },
+    metadata: metadataOf(recipe),
     graph: { ...graph, name: recipe.name, inputs: graph.inputs.map(anyBatch), outputs: graph.outputs.map(anyBatch) },
+  };
+}
+
+/** What an exported file says of itself. */
+export function metadataOf(recipe: Recipe): Record<string, string> {
+  return {
+    [metadataKeys.recipe]: toJson(recipe),
+    [metadataKeys.version]: version,
+    [metadataKeys.classes]: String(recipe.network.classes),
+    [metadataKeys.mean]: JSON.stringify(recipe.data.normalize.mean),
+    [metadataKeys.std]: JSON.stringify(recipe.data.normalize.std),
   };
 }
 

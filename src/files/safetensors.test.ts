@@ -74,6 +74,16 @@ describe('decodeSafetensors', () => {
     });
   });
 
+  it.each([
+    ['a zip file', [0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0]],
+    ['a Python pickle', [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20]],
+  ])("refuses PyTorch's own files and says how to convert them: %s", (kind, bytes) => {
+    const { code, message } = refusal(Uint8Array.from(bytes));
+    expect(code).toBe('SAFETENSORS_PICKLE');
+    expect(message).toContain(`w.safetensors: is ${kind}`);
+    expect(message).toContain('docs/pytorch.md');
+  });
+
   it('reads a file without tensors, and tensors without elements', () => {
     expect(decodeSafetensors(file({}), 'w')).toEqual({ tensors: new Map(), metadata: {} });
     const empty = decodeSafetensors(file({ e: entry('F32', [0, 3], [0, 0]) }), 'w').tensors.get('e');

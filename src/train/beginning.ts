@@ -18,6 +18,8 @@ export interface Beginning {
   readonly overrides: Overrides;
   /** null: a new run. */
   readonly run: Run | null;
+  /** What a new run starts from; null: weights from the seed. */
+  readonly weights: NamedTensors | null;
 }
 
 /**
@@ -31,21 +33,24 @@ export async function begin(given: Recipe, options: TrainOptions): Promise<Begin
   };
   if (!options.resume) {
     await requireFreeFolder(options.folder);
-    return { recipe: override(given, asked), overrides: asked, run: null };
+    return { recipe: override(given, asked), overrides: asked, run: null, weights: options.weights ?? null };
   }
   const run = await readRun(options.folder);
   const overrides = { ...run.checkpoint.state.overrides, ...asked };
   const recipe = override(given, overrides);
   requireSameRecipe(run, recipe);
-  return { recipe, overrides, run };
+  return { recipe, overrides, run, weights: null };
 }
 
 /** Weights and optimizer state to start from, checked; `optimizer: null` stands for zeros. */
 export function startingState(
-  { recipe, run }: Beginning,
+  { recipe, run, weights: given }: Beginning,
   manifest: Manifest,
 ): { weights: NamedTensors; optimizer: NamedTensors | null } {
-  if (run === null) return { weights: initialWeights(recipe), optimizer: null };
+  if (run === null) {
+    const weights = given ? checkWeights(given, manifest.parameters, 'weights') : initialWeights(recipe);
+    return { weights, optimizer: null };
+  }
   const { folder, weights, optimizer } = run.checkpoint;
   const states = manifest.states.map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
   return {

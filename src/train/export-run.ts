@@ -1,23 +1,17 @@
 /** Exporting a run: its recipe, its weights, and images of its own data to verify the model with. */
-import { join } from 'node:path';
-import { checkWeights, type WeightSpec } from '../artifacts/index.js';
 import { batchOf } from '../data/batches.js';
 import type { AnyDataset } from '../data/dataset.js';
 import { hasDefaultFolder } from '../data/load.js';
 import { createLoader, openDataset } from '../data/open.js';
 import { InputError } from '../errors.js';
 import { type ExportedFile, writeExport } from '../export/index.js';
-import { readSafetensors } from '../files/safetensors.js';
-import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
-import { buildStep } from '../local/index.js';
+import { elementCount, float32, type HostTensor } from '../files/tensor.js';
 import { Random } from '../random.js';
-import { readRecipe, type Recipe } from '../recipe/index.js';
+import type { Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
-import { readRun } from './run-folder.js';
+import { type ModelSource, readTrainedModel } from './trained-model.js';
 
-export interface ExportOptions {
-  /** A safetensors file with all parameters of the recipe, instead of the run's latest checkpoint. */
-  readonly weights?: string | undefined;
+export interface ExportOptions extends ModelSource {
   /** Folder of the data set's files, where they are not bundled. */
   readonly data?: string | undefined;
   readonly threads?: number | undefined;
@@ -37,29 +31,15 @@ const randomImages = 64;
 /**
  * Writes the inference model of a run folder.
  *
- * @param run a folder with `recipe.json` and, unless weights are given, a checkpoint
+ * @param run as `readTrainedModel` takes it
  * @throws InputError where recipe, checkpoint, weights or data are missing or do not fit; as `writeExport`
  */
 export async function exportRun(run: string, file: string, options: ExportOptions = {}): Promise<ExportedRun> {
-  const { recipe, weights } = await readModel(run, options.weights);
+  const { recipe, weights } = await readTrainedModel(run, options);
   const { images, source } = await verificationImages(recipe, options.data);
   using runtime = await createNativeRuntime({ threads: options.threads });
   return { ...(await writeExport(file, recipe, weights, images, runtime)), verifiedWith: source };
 }
-
-/** The recipe, and all parameters and statistics of its model, heads included. */
-async function readModel(folder: string, file: string | undefined): Promise<{ recipe: Recipe; weights: NamedTensors }> {
-  if (file !== undefined) {
-    const recipe = await readRecipe(join(folder, 'recipe.json'));
-    return { recipe, weights: checkWeights((await readSafetensors(file)).tensors, parametersOf(recipe), file) };
-  }
-  const { recipe, checkpoint } = await readRun(folder);
-  const where = join(checkpoint.folder, 'weights.safetensors');
-  return { recipe, weights: checkWeights(checkpoint.weights, parametersOf(recipe), where) };
-}
-
-/** They do not depend on the batch. */
-const parametersOf = (recipe: Recipe): readonly WeightSpec[] => buildStep(recipe, 2).parameters;
 
 /** Test images of the recipe's data set if they can be had, else seeded noise, which normalised images resemble. */
 async function verificationImages(

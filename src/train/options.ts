@@ -1,6 +1,7 @@
 /** What a training can be told. */
 import type { ClusterOptions } from '../cluster/index.js';
 import { UsageError } from '../errors.js';
+import type { NamedTensors } from '../files/tensor.js';
 import type { EngineOptions } from '../pipeline/index.js';
 
 export interface TrainOptions extends Pick<
@@ -21,6 +22,8 @@ export interface TrainOptions extends Pick<
   readonly steps?: number;
   /** Instead of the recipe's. */
   readonly seed?: number;
+  /** All parameters and statistics that a new run begins with, such as those of `fitWeights`. Default: drawn from the seed. */
+  readonly weights?: NamedTensors;
   /** Go on with the run in the folder. Default: begin a new one. */
   readonly resume?: boolean;
   /** Steps between checkpoints, besides those at the end of each epoch. Default 500. */

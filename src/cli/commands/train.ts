@@ -1,6 +1,6 @@
 /** `hpff train RECIPE`: trains into a run folder. */
 import type { StageTimes } from '../../pipeline/index.js';
-import { readRecipe } from '../../recipe/index.js';
+import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
 import { InputError } from '../../errors.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
@@ -22,13 +22,23 @@ import {
 import { Output, type Streams } from '../output.js';
 import { addStageTimes, busyNote, noProgress, showProgress, stageLines, type Progress } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
+import {
+  namingOption,
+  originOf,
+  readWeights,
+  requireWeightsFor,
+  resetOption,
+  weightsOption,
+  type WeightsOptions,
+} from '../weights-options.js';
 import { counted } from '../words.js';
 
 interface TrainCommandOptions
   extends
     CommonOptions,
     ClusterCommandOptions,
-    Omit<TrainOptions, 'folder' | 'signal' | 'cluster' | 'trace' | 'traceFile'> {
+    WeightsOptions,
+    Omit<TrainOptions, 'folder' | 'signal' | 'cluster' | 'trace' | 'traceFile' | 'weights'> {
   readonly workers?: number;
   readonly float16?: true;
   readonly verbose?: true;
@@ -41,6 +51,9 @@ const details = `
 A run can be stopped by Ctrl-C: it finishes its step, writes a checkpoint and leaves with exit code 1; a second Ctrl-C ends it
 at once. However it ended, the same command line with --resume goes on from the last checkpoint. --steps counts from the
 beginning of the run, so a run of 20 steps that is resumed with --steps 50 makes 30 more.
+
+--weights begins with the trunk of a safetensors file, such as a converted checkpoint of torchvision (docs/pytorch.md). A classifier of other
+classes is drawn anew by --reset fc. A resumed run goes on with its own weights: the option is then passed over.
 
 --trace writes what each stage of the schedule async does when, as a Chrome trace: open it in https://ui.perfetto.dev or in
 chrome://tracing. The file can be read while the run goes on, and however it ends.
@@ -63,6 +76,9 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(deviceOption())
     .addOption(threadsOption())
     .addOption(seedOption())
+    .addOption(weightsOption())
+    .addOption(namingOption('whose names that file has (default: recognized)'))
+    .addOption(resetOption())
     .option('--resume', 'go on with the run in the folder')
     .option('--trace <file>', 'async: write a Chrome trace of the stages')
     .addOption(
@@ -85,8 +101,10 @@ export const addTrain: AddCommand = (program, streams) => {
       const recipe = await readRecipe(file, output.warn);
       using display = new Display(output, streams);
       using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
-      const { output: folder, verbose, trace: traceFile, ...rest } = options;
+      const { output: folder, verbose, trace: traceFile, weights: from, ...rest } = options;
+      requireWeightsFor(options, 'naming', 'reset');
       const more = {
+        ...(from === undefined || options.resume ? {} : await startingWeights(recipe, from, options, display)),
         // Who waits for others must know for whom.
         ...(verbose || options.connect !== undefined ? { note: (line: string) => display.line(line) } : {}),
         ...(traceFile === undefined ? {} : { traceFile }),
@@ -102,6 +120,19 @@ export const addTrain: AddCommand = (program, streams) => {
       output.result(result, [...stageLines(display.stages), summary].join('\n'));
     });
 };
+
+/** What `--weights` sets. */
+async function startingWeights(
+  recipe: Recipe,
+  file: string,
+  options: TrainCommandOptions,
+  display: Display,
+): Promise<Pick<TrainOptions, 'weights'>> {
+  const seed = options.seed ?? recipe.seed;
+  const fitted = await readWeights(recipe, file, options, seed);
+  display.line(`begins with ${originOf(file, fitted, seed)}`);
+  return { weights: fitted.weights };
+}
 
 /** What `--connect` sets. @throws InputError for options that do not go with it, or not without it */
 function clusterSettings(options: TrainCommandOptions, scheduleGiven: boolean): Pick<TrainOptions, 'cluster'> {

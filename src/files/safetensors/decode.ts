@@ -30,7 +30,7 @@ const ENTRY_KEYS = ['dtype', 'shape', 'data_offsets'];
  * float32, rounded to nearest (F64 past float32's range becomes infinite); other types are refused. Tensors share memory
  * with `bytes` where alignment allows it.
  * @param where the file's name, for errors
- * @throws InputError `SAFETENSORS_TRUNCATED`, `SAFETENSORS_HEADER_TOO_LARGE`, `SAFETENSORS_HEADER_INVALID`,
+ * @throws InputError `SAFETENSORS_TRUNCATED`, `SAFETENSORS_PICKLE`, `SAFETENSORS_HEADER_TOO_LARGE`, `SAFETENSORS_HEADER_INVALID`,
  * `SAFETENSORS_DUPLICATE_KEY`, `SAFETENSORS_METADATA`, `SAFETENSORS_TOO_MANY_TENSORS`, `SAFETENSORS_ENTRY_INVALID`,
  * `SAFETENSORS_DTYPE`, `SAFETENSORS_SHAPE`, `SAFETENSORS_SPAN`, `SAFETENSORS_OVERLAP`, `SAFETENSORS_HOLE`,
  * `SAFETENSORS_TRAILING_BYTES`, `SAFETENSORS_VALUE`
@@ -66,6 +66,7 @@ function headerLength(bytes: Uint8Array, file: string): number {
       `${file}: has ${bytes.length} bytes; a safetensors file has at least ${LENGTH_BYTES}`,
     );
   }
+  requireNoPickle(bytes, file);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   if (length > MAX_HEADER_BYTES) {
     throw new InputError(
@@ -80,6 +81,16 @@ function headerLength(bytes: Uint8Array, file: string): number {
     );
   }
   return Number(length);
+}
+
+/** PyTorch's own files: a zip of pickles, or, before 1.6, a bare pickle. Reading a pickle means running what it says. */
+function requireNoPickle(bytes: Uint8Array, file: string): void {
+  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+  const isPickle = bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5;
+  if (!isZip && !isPickle) return;
+  const kind = isZip ? "a zip file, as PyTorch's .pt and .pth are" : 'a Python pickle, as old .pt and .pth files are';
+  const remedy = 'convert it by safetensors.torch.save_file in Python (docs/pytorch.md)';
+  throw new InputError('SAFETENSORS_PICKLE', `${file}: is ${kind}; allowed: safetensors; ${remedy}`);
 }
 
 function parseHeader(bytes: Uint8Array, file: string): JsonObject {
