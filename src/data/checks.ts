@@ -47,8 +47,9 @@ function checkPreparation(config: DataConfig, image: Image): void {
 
 /** The images' [channels, height, width] after `data.convert`. */
 function converted({ name, image }: NamedImage, convert: DataConfig['convert']): Image {
-  const [channels, height, width] = image;
   if (convert === null) return image;
+  const channels = image[0];
+  const [height, width] = shrunkSize(name, image, convert.shrink ?? 1);
   if (convert.channels !== null && channels !== 1 && convert.channels !== channels) {
     throw new InputError(
       'DATA_CONVERT',
@@ -65,6 +66,17 @@ function converted({ name, image }: NamedImage, convert: DataConfig['convert']):
     );
   }
   return [convert.channels ?? channels, toHeight, toWidth];
+}
+
+/** [height, width] after `data.convert.shrink`. */
+function shrunkSize(name: string, [, height, width]: Image, factor: number): readonly [number, number] {
+  const divides = (cell: number): boolean => height % cell === 0 && width % cell === 0;
+  if (divides(factor)) return [height / factor, width / factor];
+  const allowed = Array.from({ length: Math.min(height, width) }, (_, i) => i + 1).filter(divides);
+  throw new InputError(
+    'DATA_CONVERT',
+    `data.convert.shrink is ${factor}, but images of ${name} are ${height} × ${width}; allowed: ${allowed.join(', ')}`,
+  );
 }
 
 function checkImage(dataset: NamedImage, found: Image, image: Image): void {

@@ -6,6 +6,7 @@ import { checkConfig } from './checks.js';
 import type { Batch, Dataset } from './dataset.js';
 import { normalizeTables } from './normalize.js';
 import { type Sampling, Samplings } from './sampling.js';
+import { shrinkImages } from './shrink.js';
 
 export type { LoaderOptions } from './batches.js';
 
@@ -13,7 +14,7 @@ export type { LoaderOptions } from './batches.js';
 const SLICE = 64;
 
 /**
- * Makes batches: images are picked, converted to the network's size (grey repeated, centred on black), cropped from a
+ * Makes batches: images are shrunk, converted to the network's size (grey repeated, centred on black), cropped from a
  * padded copy and flipped as torchvision's RandomCrop and RandomHorizontalFlip do, and normalised to (x/255 - mean)/std,
  * per channel, computed in double precision and rounded once. Padding happens before normalisation: black is pixel 0.
  *
@@ -23,6 +24,7 @@ export class Loader implements BatchSource {
   readonly batchesPerEpoch: number;
   /** For each channel, the normalised value of every pixel value. */
   private readonly tables: Float32Array[];
+  private readonly dataset: Dataset;
   private readonly samplings: Samplings;
   private order: { readonly epoch: number; readonly images: Uint32Array } | null = null;
 
@@ -32,15 +34,16 @@ export class Loader implements BatchSource {
    * data section does not fit the data set or the network
    */
   constructor(
-    private readonly dataset: Dataset,
+    dataset: Dataset,
     private readonly config: DataConfig,
     private readonly image: readonly [number, number, number],
     private readonly options: LoaderOptions,
   ) {
     checkConfig(dataset, config, image);
+    this.dataset = shrinkImages(dataset, config.convert?.shrink ?? 1);
     this.batchesPerEpoch = countBatches(dataset, config.batch, options.train);
     this.tables = normalizeTables(config.normalize, image[0]);
-    const [, storedHeight, storedWidth] = dataset.image;
+    const [, storedHeight, storedWidth] = this.dataset.image;
     const [, height, width] = image;
     const augment = options.train ? config.augment : null;
     this.samplings = new Samplings([storedHeight, storedWidth], [height, width], augment);

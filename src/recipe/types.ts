@@ -60,7 +60,10 @@ export type HeadKind = 'decoder' | 'classifier' | 'similarity';
 /** At the first and at the last module; linear over those between. */
 export type LambdaPair = readonly [number, number];
 
-export type ClassifierNet = '0c1f' | '0c2f' | '1c1f' | '1c2f' | '1c3f' | '2c2f' | 'dgl';
+export type ClassifierNet = '0c1f' | '0c2f' | '1c1f' | '1c2f' | '1c3f' | '2c2f' | 'dgl' | 'imagenet';
+
+/** Up to the image's size at once, or in doublings. */
+export type DecoderNet = 'cifar' | 'imagenet';
 
 export interface LocalConfig {
   readonly rule: LocalRule;
@@ -77,7 +80,7 @@ export interface LocalConfig {
     readonly temperature: number;
   };
   /** null where the rule has no decoder (all but `infopro`). */
-  readonly decoder: { readonly widen: number } | null;
+  readonly decoder: { readonly net: DecoderNet; readonly widen: number } | null;
   /** Loss weights of the heads, 0 for those that the rule does not have. */
   readonly lambda: Readonly<Record<HeadKind, LambdaPair>>;
   /** Heads of rule `auglocal`: blocks in that of the first module, and how far this falls (0 … 1). null for other rules. */
@@ -156,5 +159,10 @@ export interface DataConfig {
   /** Names of the columns of parquet files. null for other data sets. */
   readonly columns: { readonly image: string; readonly label: string } | null;
   /** How stored images become `network.image`: grey repeated to `channels`, zero-padded (centred) to `pad` [H, W]. */
-  readonly convert: { readonly channels: number | null; readonly pad: readonly [number, number] | null } | null;
+  readonly convert: {
+    readonly channels: number | null;
+    readonly pad: readonly [number, number] | null;
+    /** Pixels along each side of a cell that is averaged into one, before the padding. Absent: 1. */
+    readonly shrink?: number | undefined;
+  } | null;
 }

@@ -82,6 +82,9 @@ export const data = object({
     .default(null)
     .describe('Names of columns, for data set "parquet". Default: "image" and "label".'),
   convert: objectOrNull({
+    shrink: integer(1, 64)
+      .optional()
+      .describe('Average each cell of this many pixels squared into one, before anything else. Default: 1.'),
     channels: z
       .int({ error: 'an integer ≥ 1 or null' })
       .min(1, { error: 'an integer ≥ 1 or null' })
