@@ -6,7 +6,7 @@ import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import { type Area, centre, resized, type Size } from './area.js';
 import type { EncodedImage } from './dataset.js';
-import { checkImageType } from './image-type.js';
+import { checkImageFile } from './image-type.js';
 
 /** What is to become of an image. */
 export interface Target extends Size {
@@ -57,10 +57,10 @@ export async function requireDecoder(dataset: string): Promise<void> {
  * Decodes an image, as 8-bit sRGB or grey: transparency is dropped, and colour profiles and the camera's orientation are not heeded,
  * as in torchvision. Resizing is bilinear, over all pixels that an output pixel covers.
  * @returns height × width × channels bytes, pixel by pixel
- * @throws InputError `IMAGE_TYPE`, `IMAGE_UNDECODABLE`, with the image's name
+ * @throws InputError `IMAGE_TYPE`, `IMAGE_TRUNCATED`, `IMAGE_UNDECODABLE`, with the image's name
  */
 export async function decodeImage({ bytes, where }: EncodedImage, target: Target): Promise<Uint8Array> {
-  checkImageType(bytes, where);
+  checkImageFile(bytes, where);
   return decoding.add(async () => {
     const sharp = await loadSharp();
     try {

@@ -45,7 +45,7 @@ export function classNames(file: ParquetFile, column: string): string[] | undefi
   const note = decodeJson(Buffer.from(text), `${file.path}: metadata huggingface`);
   const names = at(at(at(at(note, 'info'), 'features'), column), 'names');
   const isList = Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string');
-  return isList ? (names as string[]) : undefined;
+  return isList ? names : undefined;
 }
 
 function at(value: unknown, key: string): unknown {
