@@ -13,21 +13,23 @@
    * @returns a function that draws anew
    */
   hpff.chart = (host, describe) => {
+    const draw = hpff.chartLater(host, describe);
+    hpff.paint(draw);
+    return draw;
+  };
+
+  /** As `chart`, but draws only when the function that it returns is called, and when the width changes. */
+  hpff.chartLater = (host, describe) => {
     let chart;
     const draw = () => {
       chart?.destroy();
+      chart = undefined;
       const width = host.clientWidth;
       if (width === 0) return;
       const { x, series, height = HEIGHT, ...rest } = describe();
       chart = new uPlot(options(series, { ...rest, width, height }), [x, ...series.map(({ values }) => values)], host);
     };
-    hpff.paint(draw);
-    let width = host.clientWidth;
-    new ResizeObserver(() => {
-      if (host.clientWidth === width) return;
-      width = host.clientWidth;
-      draw();
-    }).observe(host);
+    hpff.onWidth(host, draw);
     return draw;
   };
 
@@ -48,7 +50,7 @@
         y: log ? { distr: 3 } : { range: range ?? ((_, low, high) => uPlot.rangeNum(low, high, 0.06, true)) },
       },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map(stepText), space: 70 },
+        { ...axis, values: (_, ticks) => ticks.map(stepText), space: 70, size: 32 },
         { ...axis, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : format(tick))), size: 62 },
       ],
       series: [
@@ -61,8 +63,9 @@
 
   const line =
     (format) =>
-    ({ label, color, width = 1.6, dash, points, show = true }) => ({
+    ({ label, color, width = 1.6, dash, points, className, show = true }) => ({
       label,
+      class: className,
       show,
       stroke: color(),
       width,

@@ -20,11 +20,11 @@
     };
     if (started.length === 1) return [all];
     const thin = started.map((each) => ({
-      label: '',
+      label: name,
       values: steps.map((step) => percent(each.get(step))),
       color: () => `color-mix(in srgb, ${color()} 40%, transparent)`,
       width: 1,
-      thin: true,
+      className: 'thin',
     }));
     return [...thin, all];
   });

@@ -34,6 +34,39 @@
   };
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => repaints.forEach((draw) => draw()));
 
+  const waiting = [];
+  /** Runs when the page has its elements, which then have a width. */
+  hpff.whenShown = (_element, act) => waiting.push(act);
+  hpff.showAll = () => waiting.splice(0).forEach((act) => act());
+
+  /** Draws whenever the element's width changes. */
+  hpff.onWidth = (element, draw) => {
+    let width = element.clientWidth;
+    new ResizeObserver(() => {
+      if (element.clientWidth === width) return;
+      width = element.clientWidth;
+      draw();
+    }).observe(element);
+  };
+
+  /** The pen of an empty canvas of so many CSS pixels, sharp on any screen. */
+  hpff.pen = (canvas, width, height) => {
+    const ratio = globalThis.devicePixelRatio || 1;
+    Object.assign(canvas, { width: width * ratio, height: height * ratio });
+    canvas.style.height = `${height}px`;
+    const pen = canvas.getContext('2d');
+    pen.scale(ratio, ratio);
+    return pen;
+  };
+
+  /** A button that is pressed or not. */
+  hpff.toggle = (text, pressed, act) => {
+    const button = hpff.element('button', { textContent: text, type: 'button' });
+    button.setAttribute('aria-pressed', String(pressed));
+    button.addEventListener('click', act);
+    return button;
+  };
+
   /** A new element with these properties and children. */
   hpff.element = (tag, properties = {}, ...children) => {
     const made = Object.assign(document.createElement(tag), properties);

@@ -13,6 +13,7 @@ import { addExport } from './commands/export.js';
 import { addHelp } from './commands/help.js';
 import { addInit } from './commands/init.js';
 import { addInspect } from './commands/inspect.js';
+import { addReport } from './commands/report.js';
 import { addSchema } from './commands/schema.js';
 import { addStep } from './commands/step.js';
 import { addTrain } from './commands/train.js';
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addBench,
   addTrain,
   addCompare,
+  addReport,
   addWorker,
   addEval,
   addExport,

@@ -36,6 +36,8 @@ export interface StepEvent {
   readonly imagesPerSecond: number | null;
   /** Mean over the steps of the group that were timed, evaluations and checkpoints left out; null where none was. */
   readonly stepSeconds: number | null;
+  /** Of these, spent on waiting for images; null likewise. */
+  readonly dataSeconds: number | null;
   /** Peak resident memory of the process so far, in bytes. */
   readonly peakBytes: number;
   /** Resident memory of the process now, in bytes. */
@@ -52,6 +54,8 @@ export interface EvaluationEvent {
   readonly testAccuracy: number;
   /** Mean cross-entropy. */
   readonly testLoss: number;
+  /** Of a fixed sample of the training images, not augmented; at the end of an epoch. */
+  readonly trainAccuracy?: number;
 }
 
 export interface CheckpointEvent {

@@ -3,6 +3,7 @@ export { readLatest, type Checkpoint } from './checkpoint.js';
 export type { CheckpointState } from './checkpoint-state.js';
 export { evaluate, evaluationLoader, type Evaluation, type Score } from './evaluate.js';
 export type * from './events.js';
+export { stageShares } from './events.js';
 export { type Difference, firstDifference } from './difference.js';
 export { learningRate } from './learning-rate.js';
 export type { TrainOptions } from './options.js';

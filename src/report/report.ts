@@ -1,0 +1,39 @@
+/** The report of a run: from its folder to a page. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { writeFileAtomic } from '../files/atomic.js';
+import { readRunOutline } from '../train/index.js';
+import { readRunData, type RunTotals } from './run-data.js';
+import { runPage } from './run-page.js';
+import { readTrace } from './trace-data.js';
+
+/** In a run folder. */
+export const REPORT = 'report.html';
+const TRACE = 'trace.json';
+
+export interface ReportOptions {
+  /** A trace of the run. Default: `trace.json` in its folder, if it is there. */
+  readonly trace?: string;
+}
+
+export interface WrittenReport {
+  readonly file: string;
+  readonly bytes: number;
+  readonly totals: RunTotals;
+}
+
+/**
+ * Writes a self-contained page of a run, however far it has come.
+ * @throws InputError as `readRunOutline`, `readMetrics`, `readTrace` and `writeFileAtomic`
+ */
+export async function writeReport(run: string, file: string, { trace }: ReportOptions = {}): Promise<WrittenReport> {
+  const outline = await readRunOutline(run);
+  const { data, totals } = await readRunData(run);
+  const traceFile = trace ?? (await existing(path.join(run, TRACE)));
+  const page = await runPage({ outline, data, totals, trace: traceFile === null ? null : await readTrace(traceFile) });
+  await writeFileAtomic(file, page);
+  return { file, bytes: Buffer.byteLength(page), totals };
+}
+
+const existing = async (file: string): Promise<string | null> =>
+  (await stat(file).catch(() => null))?.isFile() ? file : null;
