@@ -1,7 +1,8 @@
 /** What a training step costs, counted on its graph: parameters, floating-point operations, bytes of activations. */
-import type { Node, Value } from '../graph/index.js';
-import { staticShape } from '../graph/index.js';
 import { elementCount } from '../files/tensor.js';
+import type { Value } from '../graph/index.js';
+import { peakBytes, valueBytes } from './alive.js';
+import { nodeFlops } from './flops.js';
 import type { StepGraph } from './step.js';
 
 export interface ModuleCost {
@@ -16,6 +17,8 @@ export interface ModuleCost {
   readonly flops: number;
   /** What the forward pass keeps for the backward passes, the features included. */
   readonly activationBytes: number;
+  /** The most that its heads make alive at once, run one after another in the order of the graph. */
+  readonly headBytes: number;
   /** Heads by name, e.g. `independent/classifier`. */
   readonly heads: readonly string[];
 }
@@ -34,30 +37,14 @@ export function moduleCosts(step: StepGraph): ModuleCost[] {
       forwardFlops: flopsOf((section) => section === `${index}/forward`),
       flops: flopsOf((section) => section.startsWith(`${index}/`)),
       activationBytes: stashBytes(step, `${index}/forward`),
+      headBytes: peakBytes(
+        step.graph.nodes.filter(
+          ({ section, scope }) => section === `${index}/heads` && !scope.startsWith('optimizer/'),
+        ),
+      ),
       heads: step.losses.flatMap(({ name }) => (name.startsWith(`${index}/`) ? [name.slice(`${index}/`.length)] : [])),
     };
   });
-}
-
-/** Floating-point operations of a node. */
-export function nodeFlops(node: Node): number {
-  const elements = (value: Value): number => elementCount(staticShape(value.shape));
-  const [a, b] = node.inputs;
-  switch (node.op) {
-    // Every element of the smaller-kernel side meets every output position: outputs × (C/groups · kh · kw).
-    case 'Conv':
-      return 2 * elements(node.outputs[0]!) * elementCount(staticShape(b!.shape).slice(1));
-    case 'ConvInputGrad':
-      return 2 * elements(a!) * elementCount(staticShape(b!.shape).slice(1));
-    case 'ConvWeightGrad':
-      return 2 * elements(b!) * elementCount(staticShape(node.outputs[0]!.shape).slice(1));
-    case 'MatMul': {
-      const { transA } = (node as Node<'MatMul'>).attributes;
-      return 2 * elements(node.outputs[0]!) * (a!.shape.at(transA ? -2 : -1) as number);
-    }
-    default:
-      return 0;
-  }
 }
 
 /** Bytes of the values that a section makes and another reads. */
@@ -67,5 +54,5 @@ function stashBytes(step: StepGraph, section: string): number {
     if (node.section === section) continue;
     for (const value of node.inputs) if (value.producer?.section === section) crossing.add(value);
   }
-  return [...crossing].reduce((sum, value) => sum + 4 * elementCount(staticShape(value.shape)), 0);
+  return [...crossing].reduce((sum, value) => sum + valueBytes(value), 0);
 }

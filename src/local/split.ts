@@ -1,13 +1,14 @@
 /** Cutting the trunk into local modules: which blocks each module has. */
 import { InputError } from '../errors.js';
 import type { Trunk } from '../networks/index.js';
-import type { Recipe } from '../recipe/types.js';
+import type { Recipe, SplitConfig } from '../recipe/types.js';
+import { balancedCounts } from './balanced-split.js';
 
 /**
- * Blocks per module of the published splits, by number of blocks and by the K that the papers call them. K = 16 and K = 55 have one
+ * Blocks per module of the published splits of a cifar-resnet, by number of blocks and by the K that the papers call them. K = 16 and K = 55 have one
  * module less than their name says.
  */
-const namedSplits: Readonly<Record<number, Readonly<Record<number, readonly number[]>>>> = {
+const cifarSplits: Readonly<Record<number, Readonly<Record<number, readonly number[]>>>> = {
   15: {
     2: [7, 8],
     3: [5, 5, 5],
@@ -26,6 +27,19 @@ const namedSplits: Readonly<Record<number, Readonly<Record<number, readonly numb
   },
 };
 
+/** Last blocks of all modules but the last, as HPFF's program for ImageNet has them (ResNet-50 shares those of ResNet-34). */
+const shallowEnds = { 4: ['layer2.0', 'layer3.0', 'layer3.5'] };
+const deepEnds = {
+  4: ['layer3.0', 'layer3.9', 'layer3.17'],
+  8: ['layer2.0', 'layer3.1', 'layer3.5', 'layer3.9', 'layer3.13', 'layer3.17', 'layer3.21'],
+};
+const imagenetSplits: Readonly<Record<number, Readonly<Record<number, readonly string[]>>>> = {
+  34: shallowEnds,
+  50: shallowEnds,
+  101: deepEnds,
+  152: deepEnds,
+};
+
 function repeat(value: number, count: number): number[] {
   return new Array<number>(count).fill(value);
 }
@@ -33,23 +47,34 @@ function repeat(value: number, count: number): number[] {
 /**
  * Indices [start, end) of each module's blocks. Plain back-propagation has one module, whatever the split says.
  *
- * @throws InputError where the split names a block that does not exist or asks for more modules than there are blocks
+ * @throws InputError where the split names a block that does not exist, asks for more modules than there are blocks, or for a balance that heads do not allow
  */
-export function splitBlocks(trunk: Trunk, recipe: Pick<Recipe, 'split' | 'local'>): readonly [number, number][] {
+export function splitBlocks(trunk: Trunk, recipe: Recipe): readonly [number, number][] {
   const names = trunk.blocks.map((block) => block.name);
   if (recipe.local.rule === 'bp') return [[0, names.length]];
-  const counts =
-    'modules' in recipe.split
-      ? countsFor(names.length, recipe.split.modules)
-      : countsTo(names, recipe.split.boundaries);
+  const { split } = recipe;
+  const counts = 'modules' in split ? countsFor(names, split, recipe) : countsTo(names, split.boundaries);
   let start = 0;
   return counts.map((count) => [start, (start += count)]);
 }
 
-/** Named where a table has it; elsewhere as even as can be, the longer modules last, as in the published splits. */
-function countsFor(blocks: number, modules: number): readonly number[] {
-  const named = namedSplits[blocks]?.[modules];
-  if (named) return named;
+/**
+ * Named where a table has it and no balance is asked for. Elsewhere the blocks of a cifar-resnet, which are much alike, are counted: as even as can be, the longer
+ * modules last, as in the published splits. Those of other networks are balanced by memory.
+ */
+function countsFor(
+  names: readonly string[],
+  { modules, balance }: Extract<SplitConfig, { modules: number }>,
+  recipe: Recipe,
+): readonly number[] {
+  if (balance) return balancedCounts(recipe, modules, balance);
+  const { network } = recipe;
+  if (network.type === 'cifar-resnet') return cifarSplits[names.length]?.[modules] ?? evenCounts(names.length, modules);
+  const ends = network.type === 'imagenet-resnet' ? imagenetSplits[network.depth]?.[modules] : undefined;
+  return ends ? countsTo(names, [...ends, names.at(-1)!]) : balancedCounts(recipe, modules, 'memory');
+}
+
+function evenCounts(blocks: number, modules: number): readonly number[] {
   if (modules > blocks) {
     throw new InputError(
       'SPLIT_TOO_MANY_MODULES',

@@ -75,7 +75,7 @@ export function selfTestGraph(): { test: GraphSlice; parameters: readonly Parame
   ) as [Part, Part, Part];
   const whole = first.build(at(''), stem.build(at(''), image));
   const halved = second.build(at(''), whole);
-  const decoder = decoderHead(1, () => image);
+  const decoder = decoderHead({ net: 'cifar', widen: 1 }, () => image);
   const classifier = classifierHead(
     { net: '1c1f', features: 16, widen: 1, loss: 'cross-entropy', temperature: 1 },
     classes,

@@ -1,7 +1,7 @@
 /** Recipe key `local`: defaults by rule, and nothing that the rule ignores. */
 import { isDeepStrictEqual } from 'node:util';
 import type { RecipeShape } from './schema/index.js';
-import type { HeadKind, LambdaPair, LocalConfig, LocalRule } from './types.js';
+import type { DecoderNet, HeadKind, LambdaPair, LocalConfig, LocalRule, NetworkConfig } from './types.js';
 
 /** A path below `local`. */
 export type IgnoredKey = keyof LocalConfig | `lambda.${HeadKind}`;
@@ -26,7 +26,7 @@ const RULES: Readonly<Record<LocalRule, RuleDefaults>> = {
   infopro: {
     heads: ['decoder', 'classifier'],
     net: '2c2f',
-    decoder: { widen: 1 },
+    decoder: { net: 'cifar', widen: 1 },
     lambda: { decoder: [5, 0], similarity: none, classifier: [0.5, 0] },
     auglocal: null,
   },
@@ -46,15 +46,24 @@ const RULES: Readonly<Record<LocalRule, RuleDefaults>> = {
   },
 };
 
+/** Images whose shorter side has so many pixels get the heads that were made for ImageNet. */
+const IMAGENET_SIDE = 128;
+
+function defaultsFor(rule: LocalRule, [, height, width]: NetworkConfig['image']): RuleDefaults {
+  const defaults = RULES[rule];
+  if (Math.min(height, width) < IMAGENET_SIDE || !defaults.decoder) return defaults;
+  return { ...defaults, net: 'imagenet', decoder: { ...defaults.decoder, net: 'imagenet' } };
+}
+
 /** Fills in what a recipe does not say. */
-export function fillLocal(local: RecipeShape['local']): LocalConfig {
-  const defaults = RULES[local.rule];
+export function fillLocal(local: RecipeShape['local'], image: NetworkConfig['image']): LocalConfig {
+  const defaults = defaultsFor(local.rule, image);
   const { net = defaults.net, ...classifier } = local.classifier;
   return {
     rule: local.rule,
     hierarchy: local.hierarchy,
     classifier: { net, ...classifier },
-    decoder: local.decoder === undefined ? defaults.decoder : local.decoder,
+    decoder: local.decoder === undefined ? defaults.decoder : fillDecoder(local.decoder, image),
     lambda: {
       decoder: local.lambda.decoder ?? defaults.lambda.decoder,
       similarity: local.lambda.similarity ?? defaults.lambda.similarity,
@@ -64,6 +73,15 @@ export function fillLocal(local: RecipeShape['local']): LocalConfig {
     patches: local.patches,
     runningStatsPasses: local.runningStatsPasses,
   };
+}
+
+function fillDecoder(
+  decoder: { net?: DecoderNet | undefined; widen: number } | null,
+  image: NetworkConfig['image'],
+): LocalConfig['decoder'] {
+  if (!decoder) return null;
+  const { net = defaultsFor('infopro', image).decoder!.net, widen } = decoder;
+  return { net, widen };
 }
 
 /** Keys that the rule does not use have its defaults. */

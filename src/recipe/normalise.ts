@@ -16,7 +16,7 @@ export interface Normalised {
 
 /** @param defaultName name of a recipe that does not give its own */
 export function normalise(shape: RecipeShape, defaultName: string): Normalised {
-  const written = fillLocal(shape.local);
+  const written = fillLocal(shape.local, shape.network.image);
   const local = keepWhatTheRuleUses(written);
   const writtenSplit = normaliseSplit(shape.split);
   const split = local.rule === 'bp' ? { modules: 1 } : writtenSplit;

@@ -14,16 +14,25 @@ import type { Head } from './head.js';
 
 type ClassifierConfig = LocalConfig['classifier'];
 
-/** @param label int64 [N] */
-export function classifierHead(config: ClassifierConfig, classes: number, label: Value): Head {
+/**
+ * @param label int64 [N]
+ * @param finalWidth channels that the trunk's last block gives; the net `imagenet` goes by them
+ */
+export function classifierHead(config: ClassifierConfig, classes: number, label: Value, finalWidth = 0): Head {
   // A contrastive head ends in a feature vector, the others in class scores.
   const outputs = config.loss === 'contrastive' ? config.features : classes;
   return {
     kind: 'classifier',
-    build: (context, features) =>
-      config.net === 'dgl'
-        ? dglNet(context, features, config.features, outputs)
-        : convNet(context, features, config, outputs),
+    build: (context, features) => {
+      switch (config.net) {
+        case 'dgl':
+          return dglNet(context, features, config.features, outputs);
+        case 'imagenet':
+          return imagenetNet(context, features, finalWidth, config.widen, outputs);
+        default:
+          return convNet(context, features, config, outputs);
+      }
+    },
     loss: (output) =>
       config.loss === 'contrastive'
         ? supervisedContrastive(output, label, classes, config.temperature)
@@ -65,4 +74,31 @@ function dglNet(context: LayerContext, features: Value, hidden: number, outputs:
   x = flatten(adaptiveAveragePool(x, [2, 2]));
   for (let i = 1; i <= 2; i++) x = relu(batchNorm(context, `bn${i + 3}`, dense(context, `fc${i}`, x, hidden)));
   return dense(context, 'fc3', x, outputs);
+}
+
+/**
+ * The head of InfoPro's and HPFF's programs for ImageNet: conv1×1, conv3×3 and conv3×3 with stride 2, conv1×1, each + BN + ReLU, global average pool, linear
+ * layer. Behind maps of 256, 512, 1024 and 2048 channels of a network that ends in 2048 their widths are 128 (256 at 1024, 512 at 2048), 256 (512),
+ * 512 (1024), 2048; other networks have them in proportion.
+ */
+function imagenetNet(
+  context: LayerContext,
+  features: Value,
+  finalWidth: number,
+  widen: number,
+  outputs: number,
+): Value {
+  const narrow = Math.max(Math.ceil(finalWidth / 16), Math.ceil(staticDim(features.shape, 1) / 4));
+  const middle = Math.max(Math.ceil(finalWidth / 8), narrow);
+  const layers = [
+    { out: narrow, kernel: 1 },
+    { out: middle, kernel: 3, stride: 2, padding: 1 },
+    { out: 2 * middle, kernel: 3, stride: 2, padding: 1 },
+    { out: finalWidth, kernel: 1 },
+  ];
+  const x = layers.reduce((y, layer, i) => {
+    const z = conv2d(context, `conv${i + 1}`, y, { ...layer, out: layer.out * widen });
+    return relu(batchNorm(context, `bn${i + 1}`, z));
+  }, features);
+  return dense(context, 'fc1', globalAveragePool(x), outputs);
 }

@@ -1,7 +1,6 @@
 /** Decoupled greedy learning (Belilovsky et al. 2020): a classifier head at weight 1 on every level. */
-import { classifierHead } from '../heads/classifier.js';
-import type { LocalRuleHeads } from './rule.js';
+import { classifierOn, type LocalRuleHeads } from './rule.js';
 
-export const dgl: LocalRuleHeads = ({ local, network }, targets) => [
-  { head: classifierHead(local.classifier, network.classes, targets.label), weight: 1 },
+export const dgl: LocalRuleHeads = (recipe, targets, _level, place) => [
+  { head: classifierOn(recipe, targets, place), weight: 1 },
 ];

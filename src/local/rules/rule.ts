@@ -2,6 +2,7 @@
 import type { Value } from '../../graph/index.js';
 import type { Block } from '../../networks/index.js';
 import type { LambdaPair, Recipe } from '../../recipe/types.js';
+import { classifierHead } from '../heads/classifier.js';
 import type { Head } from '../heads/head.js';
 
 /**
@@ -45,3 +46,7 @@ export type LocalRuleHeads = (
 /** λ at a module: linear from the first to the last one. */
 export const lambdaAt = ([first, last]: LambdaPair, position: number): number =>
   first * (1 - position) + last * position;
+
+/** The classifier head that the recipe asks for. */
+export const classifierOn = ({ local, network }: Recipe, { label }: Targets, { later }: ModulePlace): Head =>
+  classifierHead(local.classifier, network.classes, label, later.at(-1)!.kind.width);

@@ -18,15 +18,24 @@ export const local = object({
     .default(null)
     .describe('HiLo: weights of the independent and of the cascade loss. null: no HiLo.'),
   classifier: object({
-    net: choice(['0c1f', '0c2f', '1c1f', '1c2f', '1c3f', '2c2f', 'dgl'])
+    net: choice(['0c1f', '0c2f', '1c1f', '1c2f', '1c3f', '2c2f', 'dgl', 'imagenet'])
       .optional()
-      .describe('Network of the classifier heads. Default: "dgl" for rule dgl, "0c1f" for predsim, otherwise "2c2f".'),
+      .describe(
+        'Network of the classifier heads. Default: "dgl" for rule dgl, "0c1f" for predsim, otherwise "2c2f", for images of 128 pixels and more "imagenet".',
+      ),
     features: integer(1, 65536).default(128).describe('Width of the hidden linear layers.'),
     widen: integer(1, 256).default(1).describe('Multiplies the channels of the convolutions.'),
     loss: choice(['cross-entropy', 'contrastive']).default('cross-entropy'),
     temperature: positive().default(0.07).describe('Temperature of the contrastive loss.'),
   }).prefault({}),
-  decoder: objectOrNull({ widen: integer(1, 256).default(1).describe('Multiplies the channels of the convolutions.') })
+  decoder: objectOrNull({
+    net: choice(['cifar', 'imagenet'])
+      .optional()
+      .describe(
+        '"cifar": to the size of the image at once, then two convolutions. "imagenet": in doublings, a convolution after each; the default for images of 128 pixels and more.',
+      ),
+    widen: integer(1, 256).default(1).describe('Multiplies the channels of the convolutions.'),
+  })
     .optional()
     .describe('Decoder heads, which rebuild the image; only rule infopro has them.'),
   lambda: object({
