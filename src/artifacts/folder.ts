@@ -29,10 +29,16 @@ const weightsFile = 'weights.safetensors';
 /**
  * Writes the folder. A folder that is there already is replaced only if it is an artifact folder.
  *
+ * @param more further files, by their paths in the folder
  * @throws InputError where the folder cannot be written or holds something else
  */
-export async function writeArtifacts(folder: string, graphs: GraphSet, weights: NamedTensors): Promise<SealedManifest> {
-  const contents = new Map<string, Uint8Array>();
+export async function writeArtifacts(
+  folder: string,
+  graphs: GraphSet,
+  weights: NamedTensors,
+  more: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<SealedManifest> {
+  const contents = new Map<string, Uint8Array>(more);
   for (const [file, model] of graphs.models) contents.set(file, encodeModel(model));
   contents.set(weightsFile, encodeSafetensors(weights));
   const files = Object.fromEntries([...contents].map(([file, bytes]) => [file, sha256(bytes)]));

@@ -16,7 +16,7 @@ const file = z.string().regex(/^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/)*[A-Za-z0-9_-]
 
 const port = {
   name,
-  dtype: z.enum(['float32', 'int64']),
+  dtype: z.enum(['float32', 'int64', 'bool']),
   shape: z.array(z.union([size, name])),
   meaning: z.enum([
     'image',
@@ -32,6 +32,9 @@ const port = {
     'loss',
     'gradient',
     'logits',
+    'gradient-buffer',
+    'sequence',
+    'flag',
   ]),
 };
 
@@ -58,7 +61,7 @@ const schema = z.strictObject({
     z.strictObject({
       file,
       module: size.nullable(),
-      phase: z.enum(['forward', 'heads', 'relay', 'update', 'step', 'eval']),
+      phase: z.enum(['forward', 'heads', 'relay', 'update', 'step', 'eval', 'training', 'evaluation', 'optimizer']),
       inputs: z.array(z.strictObject(port)),
       outputs: z.array(z.strictObject({ ...port, updates: name.optional(), inPlace: z.boolean().optional() })),
     }),

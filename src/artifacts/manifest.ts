@@ -28,7 +28,13 @@ export type Meaning =
   | 'relay'
   | 'loss'
   | 'gradient'
-  | 'logits';
+  | 'logits'
+  /** Of the training artifacts of ONNX Runtime: what gradients are added up in, */
+  | 'gradient-buffer'
+  /** several tensors in one, of all parameters, */
+  | 'sequence'
+  /** what says that something is to be overwritten, or has been. */
+  | 'flag';
 
 export interface Port {
   readonly name: string;
@@ -45,12 +51,15 @@ export interface OutputPort extends Port {
   readonly inPlace?: boolean;
 }
 
+/** Models of a training session of ONNX Runtime. */
+export type TrainingPhase = 'training' | 'evaluation' | 'optimizer';
+
 export interface GraphEntry {
   /** Path in the artifact folder. */
   readonly file: string;
   /** null: the graph covers all modules. */
   readonly module: number | null;
-  readonly phase: Phase | 'step' | 'eval';
+  readonly phase: Phase | 'step' | 'eval' | TrainingPhase;
   readonly inputs: readonly Port[];
   readonly outputs: readonly OutputPort[];
 }

@@ -62,7 +62,7 @@ export function planGraphs(recipe: Recipe, options: GraphOptions): GraphPlan {
 }
 
 /** What a step is made of. */
-function contents(step: StepGraph): Pick<Manifest, 'scalars' | 'modules' | 'parameters' | 'states' | 'losses'> {
+export function contents(step: StepGraph): Pick<Manifest, 'scalars' | 'modules' | 'parameters' | 'states' | 'losses'> {
   const moduleOf = owners(step);
   return {
     scalars: step.optimizer.scalars,

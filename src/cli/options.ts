@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
 import { balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
-import { parseDevice } from '../runtime/device.js';
+import { parseDevices } from '../runtime/device.js';
 
 export const epochsOption = () =>
   integerOption('--epochs <n>', 'epochs to train, instead of what the recipe says', 1, 1_000_000);
@@ -50,11 +50,19 @@ export const scheduleOption = () =>
     'one graph, one set of graphs per module, or modules that update on their own',
     scheduleNames,
   ).default('sync');
-export const loweringOption = () =>
-  choiceOption('--lowering <lowering>', 'how operators are written', loweringNames).default('auto');
+/** @param more lowerings that only some commands know */
+export const loweringOption = (...more: readonly string[]) =>
+  choiceOption('--lowering <lowering>', 'how operators are written', [...loweringNames, ...more]).default('auto');
 export const deviceOption = () =>
-  new Option('--device <device>', 'where to compute: cpu, cuda:N or webgpu (see hpff devices)')
-    .argParser((text: string) => parseDevice(text, '--device').name)
+  new Option(
+    '--device <device>',
+    'where to compute: cpu, cuda:N or webgpu (see hpff devices); with --schedule async several, e.g. cuda:0,cuda:1',
+  )
+    .argParser((text: string) =>
+      parseDevices(text, '--device')
+        .map(({ name }) => name)
+        .join(),
+    )
     .default('cpu');
 
 export const verboseOption = () => new Option('--verbose', 'say on stderr which lowering is used, and why');
