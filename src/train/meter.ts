@@ -13,6 +13,8 @@ export interface GroupMeans extends OpenGroup {
   readonly imagesPerSecond: number | null;
   /** Mean over the steps that were timed. */
   readonly stepSeconds: number | null;
+  /** Of these, spent on waiting for a batch. */
+  readonly dataSeconds: number | null;
 }
 
 export class LossMeter {
@@ -22,6 +24,7 @@ export class LossMeter {
   private seconds = 0;
   private images = 0;
   private timedSteps = 0;
+  private waitedSeconds = 0;
 
   /** @param open sums of a group that another process began */
   constructor(open: OpenGroup | null = null) {
@@ -44,6 +47,11 @@ export class LossMeter {
     this.timedSteps++;
   }
 
+  /** Time that went by until a batch was there. */
+  addWaiting(seconds: number): void {
+    this.waitedSeconds += seconds;
+  }
+
   /** Sums so far. */
   open(): OpenGroup {
     return { steps: this.steps, total: this.total, losses: Object.fromEntries(this.losses) };
@@ -58,9 +66,10 @@ export class LossMeter {
       losses: Object.fromEntries([...this.losses].map(([name, sum]) => [name, sum / steps])),
       imagesPerSecond: seconds > 0 ? this.images / seconds : null,
       stepSeconds: timedSteps > 0 ? seconds / timedSteps : null,
+      dataSeconds: timedSteps > 0 ? this.waitedSeconds / timedSteps : null,
     };
     this.losses.clear();
-    this.steps = this.total = this.images = this.seconds = this.timedSteps = 0;
+    this.steps = this.total = this.images = this.seconds = this.timedSteps = this.waitedSeconds = 0;
     return means;
   }
 }

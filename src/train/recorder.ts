@@ -43,13 +43,14 @@ export class RunRecorder {
 
 function scalarsOf(event: MetricsEvent): Scalars {
   if (event.event !== 'step') return { 'test/accuracy': event.testAccuracy, 'test/loss': event.testLoss };
-  const { losses, total, learningRate, imagesPerSecond, stepSeconds, peakBytes, residentBytes, stages = [] } = event;
+  const { losses, total, learningRate, imagesPerSecond, stepSeconds, dataSeconds, peakBytes, residentBytes, stages = [] } = event;
   return {
     'loss/total': total,
     ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`loss/${name}`, loss])),
     learning_rate: learningRate,
     ...(imagesPerSecond === null ? {} : { 'speed/images_per_second': imagesPerSecond }),
     ...(stepSeconds === null ? {} : { 'speed/step_seconds': stepSeconds }),
+    ...(dataSeconds === null ? {} : { 'speed/data_seconds': dataSeconds }),
     'memory/peak_bytes': peakBytes,
     'memory/resident_bytes': residentBytes,
     ...Object.fromEntries(

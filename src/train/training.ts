@@ -116,7 +116,9 @@ export class Training {
       first: given + 1,
       next: async () => {
         if (given >= pause || this.options.signal?.aborted) return undefined;
+        const asked = performance.now();
         const { epoch, batch } = (await batches.next()).value!;
+        this.meter.addWaiting((performance.now() - asked) / 1000);
         given++;
         return { batch, learningRate: learningRate(this.recipe, epoch + 1) };
       },
