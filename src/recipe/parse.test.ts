@@ -484,13 +484,13 @@ test('warns of settings that cannot be meant', () => {
 
 const recipes = path.join(import.meta.dirname, '../../graphs');
 
-test('the recipes in graphs/ are valid, named as their files, free of warnings, and survive writing', async () => {
+test('the recipes in graphs/ are valid, free of warnings, survive writing, and are named as their files where not in folders', async () => {
   const files = (await readdir(recipes, { recursive: true })).filter((file) => file.endsWith('.json'));
   expect(files.length).toBeGreaterThan(0);
   for (const file of files) {
     const lines: string[] = [];
     const recipe = await readRecipe(path.join(recipes, file), (line) => lines.push(line));
-    expect(`${recipe.name}.json`.endsWith(path.basename(file)), file).toBe(true);
+    if (path.dirname(file) === '.') expect(`${recipe.name}.json`).toBe(file);
     expect(lines).toEqual([]);
     expect(parseRecipe(JSON.parse(toJson(recipe)), 'elsewhere', (line) => lines.push(line))).toEqual(recipe);
     expect(lines).toEqual([]);
