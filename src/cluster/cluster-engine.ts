@@ -9,7 +9,14 @@ import { HpffError, RunError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import type { Manifest } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
-import { runOneStep, type StageTimes, type StepReport, type StepRun, type TrainEngine } from '../pipeline/index.js';
+import {
+  type Evaluator,
+  runOneStep,
+  type StageTimes,
+  type StepReport,
+  type StepRun,
+  type TrainEngine,
+} from '../pipeline/index.js';
 import { toJson } from '../recipe/index.js';
 import type { ClusterConnection } from './connection.js';
 import { announce, hear, type Listener, request } from './control.js';
@@ -49,12 +56,6 @@ export interface ClusterPlan {
   readonly arrange: (stages: number) => Promise<number[][]>;
   readonly evaluator: Evaluator;
   readonly note: (line: string) => void;
-}
-
-/** The trunk in inference mode, here. */
-export interface Evaluator {
-  load(weights: NamedTensors): void;
-  evaluate(image: Batch['image']): Promise<Float32Array>;
 }
 
 interface Stage {

@@ -1,37 +1,29 @@
-/** Puts the reports of all stages together, step by step. */
+/** Puts the reports of all stages together, step by step, and tells how far they are. */
 import type { Manifest } from '../artifacts/index.js';
-import { type StepRun, totalLoss } from '../pipeline/index.js';
+import { JoinedReports, type StepRun } from '../pipeline/index.js';
 import { abortable } from './waiting.js';
 
 export class ReportMerger {
-  private readonly open = new Map<number, { losses: Map<string, number>; stages: number }>();
+  private readonly joined: JoinedReports;
   private done: number;
-  private turn: Promise<void> = Promise.resolve();
   private waiting: (() => void)[] = [];
 
-  constructor(
-    private readonly manifest: Manifest,
-    private readonly run: StepRun,
-    private readonly stages: number,
-  ) {
+  constructor(manifest: Manifest, run: StepRun, stages: number) {
     this.done = run.first - 1;
+    this.joined = new JoinedReports(
+      manifest,
+      async (report, step) => {
+        await run.report?.(report, step);
+        this.done = step;
+        for (const wake of this.waiting.splice(0)) wake();
+      },
+      stages,
+    );
   }
 
-  /** Resolves when the step has been reported. */
+  /** Takes what one stage has of a step. Resolves as `JoinedReports.add`. */
   async add(step: number, losses: readonly (readonly [string, number])[]): Promise<void> {
-    const entry = this.open.get(step) ?? { losses: new Map<string, number>(), stages: 0 };
-    this.open.set(step, entry);
-    for (const [name, loss] of losses) entry.losses.set(name, loss);
-    if (++entry.stages < this.stages) return;
-    this.open.delete(step);
-    // Each stage reports in order, so steps are complete in order.
-    this.turn = this.turn.then(async () => {
-      const total = totalLoss(this.manifest, entry.losses);
-      await this.run.report?.({ losses: entry.losses, total, gradients: new Map() }, step);
-      this.done = step;
-      for (const wake of this.waiting.splice(0)) wake();
-    });
-    await this.turn;
+    await this.joined.add({ losses: new Map(losses), gradients: new Map() }, step);
   }
 
   /** Resolves when the step has been reported; rejects with the signal's reason. */

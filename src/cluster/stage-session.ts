@@ -1,7 +1,14 @@
 /** A worker's part in one generation of a run: the modules of one stage, trained run of steps after run of steps as the coordinator says. */
 import { RunError } from '../errors.js';
 import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
-import { Orchestrator, type OpenStage, StageClock, type StepInput, type StepReport } from '../pipeline/index.js';
+import {
+  collectYoungGarbage,
+  Orchestrator,
+  type OpenStage,
+  StageClock,
+  type StepInput,
+  type StepReport,
+} from '../pipeline/index.js';
 import type { ClusterConnection } from './connection.js';
 import { EdgeReader, type EdgeValue } from './edge-reader.js';
 import { EdgeWriter } from './edge-writer.js';
@@ -162,6 +169,7 @@ export class StageSession {
 
   /** Losses of the step in the manifest's order, then busy, waiting and transfer seconds since the report before. */
   private async report({ losses }: StepReport, step: number): Promise<void> {
+    collectYoungGarbage();
     const { busySeconds, waitingSeconds, transferSeconds } = this.clock.take();
     const numbers = this.host.manifest.losses.flatMap(({ name }) => losses.get(name) ?? []);
     const tensor = float32([numbers.length + 3], [...numbers, busySeconds, waitingSeconds, transferSeconds]);

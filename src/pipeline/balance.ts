@@ -67,3 +67,7 @@ export async function measureModules(engine: PipelineEngine, recipe: Recipe): Pr
   engine.takeTimes();
   return shortest;
 }
+
+/** Stages as the user reads them, e.g. `0-5, 6-14`. */
+export const spans = (stages: readonly (readonly number[])[]): string =>
+  stages.map((modules) => (modules.length === 1 ? String(modules[0]) : `${modules[0]}-${modules.at(-1)}`)).join(', ');

@@ -3,16 +3,19 @@ export { chooseLowering, type LoweringChoice, loweringNames } from './choose-low
 export { runOneStep } from './engine.js';
 export type { StageTimes, StepInput, StepLosses, StepReport, StepRun, TaskProfile, TrainEngine } from './engine.js';
 export {
-  type EngineOptions,
   balanceNames,
+  type EngineOptions,
   type OpenEngine,
-  openEngine,
   type ScheduleName,
   scheduleNames,
   stepScheduleNames,
-} from './open-engine.js';
+} from './engine-options.js';
+export { type Evaluator, openEvaluator } from './evaluator.js';
+export { JoinedReports } from './joined-reports.js';
+export { ModuleCosts } from './module-costs.js';
+export { openEngine } from './open-engine.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
-export { collectGarbage, type ResidentMemory, residentMemory } from './process-memory.js';
+export { collectGarbage, collectYoungGarbage, type ResidentMemory, residentMemory } from './process-memory.js';
 export { openStage, type OpenStage } from './open-stage.js';
 export { balance, measureModules, memoryCosts } from './balance.js';
 export { Orchestrator } from './orchestrator.js';

@@ -4,7 +4,8 @@ import type { Batch } from '../data/dataset.js';
 import { InputError } from '../errors.js';
 import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import type { Recipe } from '../recipe/types.js';
-import { type EngineOptions, openEngine } from './open-engine.js';
+import type { EngineOptions } from './engine-options.js';
+import { openEngine } from './open-engine.js';
 
 export interface OneBatchOptions extends Omit<EngineOptions, 'batch' | 'gradients'> {
   /** Default 1. */

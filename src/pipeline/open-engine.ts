@@ -1,87 +1,34 @@
 /** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
-import { availableParallelism } from 'node:os';
 import { buildGraphs, buildSharedGraphs, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
 import { buildStep, moduleCosts } from '../local/index.js';
 import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
-import { parseDevice } from '../runtime/device.js';
+import { parseDevices } from '../runtime/device.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { balance, measureModules, memoryCosts } from './balance.js';
-import { chooseLowering, type LoweringChoice } from './choose-lowering.js';
+import { balance, measureModules, memoryCosts, spans } from './balance.js';
+import { chooseLowering } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';
-import type { TraceEvent } from './orchestrator.js';
+import type { EngineOptions, OpenEngine } from './engine-options.js';
+import { type Plan, planOf } from './engine-plan.js';
+import { openOnDevices } from './open-devices.js';
 import { PipelineEngine } from './pipeline-engine.js';
 import { collectGarbage } from './process-memory.js';
 import { StepEngine } from './step-engine.js';
-
-/** Schedules by which all modules advance together: what graphs are built for. */
-export const stepScheduleNames = ['fused', 'sync'] as const;
-
-export const scheduleNames = [...stepScheduleNames, 'async'] as const;
-
-export type ScheduleName = (typeof scheduleNames)[number];
-
-export const balanceNames = ['time', 'memory'] as const;
-
-export interface EngineOptions {
-  /** Default `sync`. */
-  readonly schedule?: string;
-  /** Of the schedule `async`: batches by which updates that wait for a relay are late. Default 0. */
-  readonly delay?: number;
-  /** Of the schedule `async`: groups of modules that run side by side. Default: as many as there are cores for, each with its threads. */
-  readonly stages?: number;
-  /** What stages have alike: `time`, measured on a few steps (default), or `memory`, that of the activations that modules keep. */
-  readonly balance?: string;
-  /** Default `auto`. */
-  readonly lowering?: string;
-  /** Default `cpu`. */
-  readonly device?: string;
-  /** Threads of ONNX Runtime; default: all cores; under `async`: of each stage, default 1. */
-  readonly threads?: number;
-  /** Images per step; default: the recipe's. */
-  readonly batch?: number;
-  /** Also compute gradients as outputs, for `StepRun.wantsGradients`. */
-  readonly gradients?: boolean;
-  /** An existing folder, to measure every node until `StepEngine.endProfile`; it writes files there meanwhile. Not under `async`. */
-  readonly profileFolder?: string;
-  /** Is told of each task of the schedule `async` when it has run. */
-  readonly trace?: (event: TraceEvent) => void;
-  /** Takes a line on what was chosen, and why. */
-  readonly note?: (line: string) => void;
-}
-
-export interface OpenEngine {
-  readonly engine: TrainEngine;
-  readonly manifest: Manifest;
-  readonly runtime: Runtime;
-  readonly lowering: LoweringChoice;
-  /** Releases sessions, tensors and the runtime. */
-  readonly dispose: () => void;
-  /** Of an engine on several machines: makes it able to train again after a loss. The state is then to be loaded anew. */
-  readonly recover?: (signal?: AbortSignal) => Promise<void>;
-  /** Of such an engine: lets the other machines go and releases all; to be called before `dispose`. */
-  readonly leave?: () => Promise<void>;
-}
-
-/** What a schedule computes with. */
-interface Plan {
-  readonly schedule: ScheduleName;
-  readonly delay: number;
-  readonly stages: number;
-  readonly balance: (typeof balanceNames)[number];
-  readonly threads: number;
-}
 
 /**
  * @throws InputError for a schedule, lowering or device that does not exist, options that the schedule does not have, more stages than modules, or a recipe
  * whose split does not fit
  */
 export async function openEngine(recipe: Recipe, options: EngineOptions = {}): Promise<OpenEngine> {
-  const plan = planOf(options);
-  const device = parseDevice(options.device ?? 'cpu', '--device').name;
-  const runtime = await createNativeRuntime({ device, threads: plan.threads });
+  const devices = parseDevices(options.device ?? 'cpu', '--device');
+  const plan = planOf(options, devices);
+  if (devices.length > 1) {
+    const { batch = recipe.data.batch } = options;
+    return openOnDevices({ ...recipe, data: { ...recipe.data, batch } }, devices, plan, options);
+  }
+  const runtime = await createNativeRuntime({ device: devices[0]!.name, threads: plan.threads });
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
     options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);
@@ -147,7 +94,7 @@ async function loadPipeline(
           ? memoryCosts(moduleCosts(buildStep(recipe, recipe.data.batch)))
           : await measureModules(engine, recipe);
       const arranged = balance(costs, stages);
-      note?.(`stages, by ${plan.balance}: modules ${arranged.map(span).join(', ')}; threads of each: ${plan.threads}`);
+      note?.(`stages, by ${plan.balance}: modules ${spans(arranged)}; threads of each: ${plan.threads}`);
       engine.arrange(arranged);
     }
     engine.trace = trace;
@@ -156,30 +103,4 @@ async function loadPipeline(
     engine.dispose();
     throw error;
   }
-}
-
-const span = (modules: readonly number[]): string =>
-  modules.length === 1 ? String(modules[0]) : `${modules[0]}-${modules.at(-1)}`;
-
-/** @throws InputError for what does not exist or does not go together */
-function planOf({ schedule = 'sync', delay, stages, balance = 'time', threads }: EngineOptions): Plan {
-  const name = known('--schedule', schedule, scheduleNames, 'SCHEDULE_UNKNOWN');
-  const by = known('--balance', balance, balanceNames, 'BALANCE_UNKNOWN');
-  const cores = availableParallelism();
-  if (name === 'async') {
-    const each = threads ?? 1;
-    const fitting = Math.max(1, Math.floor(cores / each));
-    return { schedule: name, delay: delay ?? 0, stages: stages ?? fitting, balance: by, threads: each };
-  }
-  for (const [option, value] of Object.entries({ delay, stages })) {
-    if (value === undefined) continue;
-    throw new InputError('SCHEDULE_OPTION', `--${option}: found with --schedule ${name}, allowed: with async only`);
-  }
-  return { schedule: name, delay: 0, stages: 1, balance: by, threads: threads ?? cores };
-}
-
-function known<T extends string>(option: string, name: string, allowed: readonly T[], code: string): T {
-  const found = allowed.find((each) => each === name);
-  if (found === undefined) throw new InputError(code, `${option}: found '${name}', allowed: ${allowed.join(', ')}`);
-  return found;
 }

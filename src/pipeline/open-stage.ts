@@ -12,14 +12,19 @@ import { TaskRunner } from './task-runner.js';
 
 export interface OpenStage extends Host, Disposable {}
 
-/** @param modules indices @throws InputError where split or patches of the recipe do not fit its network */
+/**
+ * @param modules indices
+ * @param gradients whether steps can give the gradients of parameters; default: they cannot
+ * @throws InputError where split or patches of the recipe do not fit its network
+ */
 export async function openStage(
   recipe: Recipe,
   runtime: Runtime,
   lowering: Lowering,
   modules: readonly number[],
+  gradients = false,
 ): Promise<OpenStage> {
-  const { manifest, graphs } = await loadStage(recipe, runtime, lowering, modules);
+  const { manifest, graphs } = await loadStage(recipe, runtime, lowering, modules, gradients);
   collectGarbage();
   runtime.trim();
   const hosted = new Set(modules);
@@ -44,8 +49,14 @@ async function loadStage(
   runtime: Runtime,
   lowering: Lowering,
   modules: readonly number[],
+  gradients: boolean,
 ): Promise<{ manifest: Manifest; graphs: LoadedGraphs }> {
-  const { manifest, uses } = buildSharedGraphs(recipe, { lowering, schedules: ['sync'], modules: new Set(modules) });
+  const { manifest, uses } = buildSharedGraphs(recipe, {
+    lowering,
+    schedules: ['sync'],
+    modules: new Set(modules),
+    gradients,
+  });
   const entries = manifest.graphs.filter(({ module }) => module !== null && modules.includes(module));
   return { manifest, graphs: await LoadedGraphs.load(runtime, uses, entries, ({ file }) => ({ name: file })) };
 }

@@ -1,7 +1,8 @@
 /**
  * Carries out the schedule of the asynchronous pipeline: the tasks of each module in their order, as soon as what they read is there. Modules are grouped
  * in stages; a stage runs one task at a time, of those that can run that of the earliest step (then that which a synchronous step has first, so one stage
- * with delay 0 goes through a step as `sync` does). Stages run side by side. Which goes first changes no result: modules share nothing but what passes.
+ * with delay 0 goes through a step as `sync` does). Stages run side by side; one whose modules have nothing to run takes a task of another's, as modules
+ * seldom divide evenly. Who runs a task, and which goes first, changes no result: modules share nothing but what passes.
  */
 import type { Manifest, OutputPort } from '../artifacts/index.js';
 import { SpareBuffers } from '../files/spare-buffers.js';
@@ -41,6 +42,8 @@ export interface Host {
 
 export interface OrchestratorOptions {
   readonly delay: number;
+  /** Is told, once, that the run has failed. */
+  readonly failed?: (error: unknown) => void;
   /** A clock for each stage; each hosted module is in one of them. */
   readonly clocks: readonly StageClock[];
   readonly trace?: (event: TraceEvent) => void;
@@ -71,6 +74,8 @@ interface Progress {
   updated: number;
   /** Values on their way to modules elsewhere. */
   sending: number;
+  /** Whether one of its tasks runs. */
+  running: boolean;
 }
 
 interface Stage {
@@ -81,6 +86,8 @@ interface Stage {
 }
 
 interface Choice {
+  /** Whose module it is. */
+  readonly stage: Stage;
   readonly progress: Progress;
   readonly scheduled: ScheduledTask;
   readonly task: HostedTask;
@@ -118,7 +125,7 @@ export class Orchestrator {
     this.progress = new Map(
       host.hosted.modules.map((module) => {
         const done = { forwarded: run.first - 1, updated: run.first - 1 };
-        return [module.index, { module, round: run.first, index: 0, ...done, sending: 0 }];
+        return [module.index, { module, round: run.first, index: 0, ...done, sending: 0, running: false }];
       }),
     );
     this.stages = options.clocks.map((clock, index) => {
@@ -147,11 +154,25 @@ export class Orchestrator {
     this.changed();
   }
 
+  /**
+   * Waits until the modules here that read a value are near enough to its step: a module that waits for no relays would run away from them otherwise.
+   * Resolves at once when the run has failed.
+   */
+  async untilNear(name: string, step: number): Promise<void> {
+    const { hosted } = this.host;
+    const readers = hosted.modules.filter(({ tasks }) => [...tasks.values()].some(({ reads }) => reads.includes(name)));
+    const room = this.options.delay + 1;
+    const isFar = ({ index }: HostedModule): boolean => this.progress.get(index)!.forwarded < step - room;
+    while (!this.failure && readers.some(isFar)) await this.change;
+  }
+
   /** Ends the run with an error. */
   fail(error: unknown): void {
-    this.failure ??= { error };
+    if (this.failure) return;
+    this.failure = { error };
     this.failing.abort();
     this.changed();
+    this.options.failed?.(error);
   }
 
   private async admitAll(): Promise<void> {
@@ -189,13 +210,13 @@ export class Orchestrator {
   private async runStage(stage: Stage): Promise<void> {
     let idleSince: number | undefined;
     while (!this.failure) {
-      const choice = this.choose(stage);
+      const choice = this.choose([stage]) ?? this.choose(this.stages);
       if (choice) {
         const begin = performance.now();
         stage.clock.add({ waiting: begin - (idleSince ?? begin) });
         idleSince = undefined;
         await this.execute(stage, choice, begin);
-      } else if (stage.modules.every((progress) => this.next(progress) === undefined)) {
+      } else if (this.isOver) {
         return;
       } else {
         idleSince ??= performance.now();
@@ -204,15 +225,22 @@ export class Orchestrator {
     }
   }
 
-  /** What the stage can run now. */
-  private choose(stage: Stage): Choice | undefined {
+  /** Whether every module here is through. */
+  private get isOver(): boolean {
+    return [...this.progress.values()].every((progress) => this.next(progress) === undefined);
+  }
+
+  /** What can be run now of the modules of some stages. */
+  private choose(stages: readonly Stage[]): Choice | undefined {
     let best: Choice | undefined;
-    for (const progress of stage.modules) {
-      const scheduled = this.next(progress);
-      if (!scheduled) continue;
-      const task = progress.module.tasks.get(scheduled.phase)!;
-      const choice = { progress, scheduled, task };
-      if ((!best || isBefore(choice, best)) && this.isReady(stage, choice)) best = choice;
+    for (const stage of stages) {
+      for (const progress of stage.modules) {
+        const scheduled = progress.running ? undefined : this.next(progress);
+        if (!scheduled) continue;
+        const task = progress.module.tasks.get(scheduled.phase)!;
+        const choice = { stage, progress, scheduled, task };
+        if ((!best || isBefore(choice, best)) && this.isReady(choice)) best = choice;
+      }
     }
     return best;
   }
@@ -231,7 +259,7 @@ export class Orchestrator {
     return undefined;
   }
 
-  private isReady(stage: Stage, { progress: { module, sending }, scheduled: { phase, step }, task }: Choice): boolean {
+  private isReady({ stage, progress: { module, sending }, scheduled: { phase, step }, task }: Choice): boolean {
     if (step > this.admitted) return false;
     if (phase === 'forward') {
       if (stage.modules.at(-1)!.updated < step - stepsAtOnce(this.options.delay)) return false;
@@ -249,10 +277,12 @@ export class Orchestrator {
     const gradients = this.run.wantsGradients?.(step) ?? false;
     const wanted = task.entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
     const graph = graphs.get(task.entry.file)!;
+    progress.running = true;
     const outputs = await runner.run(graph, (name) => this.values.get(name, step), wanted);
     for (const [port, tensor] of outputs) this.file(stage, progress, step, port, tensor);
     for (const name of task.reads) this.values.release(name, step);
     progress.index++;
+    progress.running = false;
     if (phase === 'forward') progress.forwarded = step;
     if (phase === 'update') progress.updated = step;
     const end = performance.now();

@@ -17,7 +17,8 @@ import { balance } from './balance.js';
 import type { StepReport, StepRun, TrainEngine } from './engine.js';
 import { HostedModules } from './hosted-modules.js';
 import { LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
-import { type EngineOptions, openEngine } from './open-engine.js';
+import type { EngineOptions } from './engine-options.js';
+import { openEngine } from './open-engine.js';
 import { type Host, Orchestrator, stepsAtOnce, type TraceEvent } from './orchestrator.js';
 import type { PipelineEngine } from './pipeline-engine.js';
 import { moduleSchedule } from './schedule.js';
@@ -304,6 +305,27 @@ test.each([0, 1, 2])('a stage whose neighbour is slow gets ahead by few steps, d
     return step - ends(3, 'update').filter(({ end }) => end <= begin).length;
   });
   expect(Math.max(...ahead)).toBe(stepsAtOnce(delay));
+});
+
+test('a stage with nothing to run takes tasks of another', async () => {
+  const events: TraceEvent[] = [];
+  const open = await openEngine(hpff, { schedule: 'async', stages: 1, lowering: 'portable', threads: 1 });
+  try {
+    const engine = open.engine as PipelineEngine;
+    engine.arrange([[0, 1, 2, 3], [4]]);
+    engine.trace = (event) => void events.push(event);
+    engine.load(initialWeights(hpff));
+    let step = 1;
+    await engine.run({ first: 1, next: async () => (step <= STEPS ? inputOf(hpff, step++) : undefined) });
+  } finally {
+    open.dispose();
+  }
+  expect(events.some(({ stage, module }) => stage === 1 && module < 4)).toBe(true);
+  const ofModule = (module: number): TraceEvent[] => events.filter((event) => event.module === module);
+  for (const module of [0, 1, 2, 3, 4]) {
+    const tasks = ofModule(module);
+    tasks.slice(1).forEach(({ begin }, i) => expect(begin).toBeGreaterThanOrEqual(tasks[i]!.end));
+  }
 });
 
 test('with one stage and delay 0 the tasks come in the order of a synchronous step', async () => {

@@ -1,7 +1,7 @@
 /** Collecting garbage on demand; how much memory the process takes. */
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { collectGarbage, residentMemory } from './process-memory.js';
+import { collectGarbage, collectYoungGarbage, residentMemory } from './process-memory.js';
 
 test('garbage is collected at once, and the collector stays out of reach', async () => {
   const before = Object.hasOwn(globalThis, 'gc');
@@ -25,3 +25,24 @@ test('resident memory grows by what is touched, and the peak stays', () => {
   expect(after.peak).toBeGreaterThanOrEqual(after.now);
   expect(touched[size - 1]).toBe(1);
 });
+
+test('buffers that were made lately are collected', async () => {
+  const made: number[] = [];
+  for (let round = 0; round < 10; round++) {
+    const { arrayBuffers: before } = process.memoryUsage();
+    makeBuffers();
+    made.push(process.memoryUsage().arrayBuffers - before);
+    collectYoungGarbage();
+    // Their memory is given back on another thread.
+    await setTimeout(10);
+  }
+  const { arrayBuffers: before } = process.memoryUsage();
+  expect(Math.min(...made)).toBeGreaterThanOrEqual(8 << 20);
+  makeBuffers();
+  collectYoungGarbage();
+  await expect.poll(() => process.memoryUsage().arrayBuffers - before).toBeLessThan(2 << 20);
+});
+
+function makeBuffers(): void {
+  for (let i = 0; i < 8; i++) new Uint8Array(1 << 20).fill(i);
+}

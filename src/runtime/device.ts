@@ -10,6 +10,22 @@ export interface Device {
   readonly name: string;
 }
 
+/**
+ * Devices by their names, separated by commas.
+ * @throws InputError as `parseDevice`; for a device other than the CPU that is named twice
+ */
+export function parseDevices(text: string, where = 'device'): Device[] {
+  const devices = text.split(',').map((name) => parseDevice(name.trim(), where));
+  const twice = devices.find(
+    ({ kind, name }, i) => kind !== 'cpu' && devices.findIndex((each) => each.name === name) < i,
+  );
+  if (twice === undefined) return devices;
+  throw new InputError(
+    'DEVICE_TWICE',
+    `${where}: found ${twice.name} twice, allowed: once (--stages puts several stages on one)`,
+  );
+}
+
 export type DeviceKind = 'cpu' | 'cuda' | 'webgpu';
 
 const ALLOWED = 'cpu, cuda, cuda:N, webgpu, webgpu:N (hpff devices lists what this machine has)';

@@ -1,0 +1,52 @@
+/** What a schedule computes with: the options of an engine, checked and completed. */
+import { availableParallelism } from 'node:os';
+import { InputError } from '../errors.js';
+import type { Device } from '../runtime/device.js';
+import { balanceNames, type EngineOptions, type ScheduleName, scheduleNames } from './engine-options.js';
+
+/** What a schedule computes with. */
+export interface Plan {
+  readonly schedule: ScheduleName;
+  readonly delay: number;
+  readonly stages: number;
+  readonly balance: (typeof balanceNames)[number];
+  readonly threads: number;
+}
+
+/** @throws InputError for what does not exist or does not go together */
+export function planOf(
+  { schedule = 'sync', delay, stages, balance = 'time', threads }: EngineOptions,
+  devices: readonly Device[],
+): Plan {
+  const name = known('--schedule', schedule, scheduleNames, 'SCHEDULE_UNKNOWN');
+  const by = known('--balance', balance, balanceNames, 'BALANCE_UNKNOWN');
+  const cores = availableParallelism();
+  const several = devices.length > 1;
+  if (name === 'async') {
+    const each = threads ?? 1;
+    if (several) {
+      if (stages === undefined || stages === devices.length) {
+        return { schedule: name, delay: delay ?? 0, stages: devices.length, balance: by, threads: each };
+      }
+      const allowed = `${devices.length}, one on each`;
+      throw new InputError('STAGES', `--stages: found ${stages} with ${devices.length} devices, allowed: ${allowed}`);
+    }
+    const fitting = Math.max(1, Math.floor(cores / each));
+    return { schedule: name, delay: delay ?? 0, stages: stages ?? fitting, balance: by, threads: each };
+  }
+  for (const [option, value] of Object.entries({ delay, stages })) {
+    if (value === undefined) continue;
+    throw new InputError('SCHEDULE_OPTION', `--${option}: found with --schedule ${name}, allowed: with async only`);
+  }
+  if (several) {
+    const found = `found ${devices.length} devices with --schedule ${name}`;
+    throw new InputError('SCHEDULE_OPTION', `--device: ${found}, allowed: one; with async several, a stage on each`);
+  }
+  return { schedule: name, delay: 0, stages: 1, balance: by, threads: threads ?? cores };
+}
+
+function known<T extends string>(option: string, name: string, allowed: readonly T[], code: string): T {
+  const found = allowed.find((each) => each === name);
+  if (found === undefined) throw new InputError(code, `${option}: found '${name}', allowed: ${allowed.join(', ')}`);
+  return found;
+}
