@@ -12,3 +12,11 @@ export { Loader } from './data/loader.js';
 export { prefetch } from './data/prefetch.js';
 export * from './pipeline/index.js';
 export * from './train/index.js';
+export { type ReportOptions, writeReport, type WrittenReport } from './report/index.js';
+export {
+  compare,
+  type CompareListener,
+  type CompareOptions,
+  type Comparison,
+  type GivenRecipe,
+} from './compare/index.js';

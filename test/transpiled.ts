@@ -1,5 +1,5 @@
 /** The sources as plain JavaScript, for tests that start processes of their own. Types are not checked here. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 
@@ -18,6 +18,7 @@ export function transpileSources(): Transpiled {
   const folder = mkdtempSync(path.join(cache, 'hpff-'));
   writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
   writeFileSync(path.join(folder, 'hpff.js'), `import { main } from './src/cli/main.js'; await main();`);
+  symlinkSync(path.join(repository, 'assets'), path.join(folder, 'assets'));
   for (const file of [...sources('src'), ...sources('test')]) {
     const target = path.join(folder, file.replace(/\.ts$/, '.js'));
     mkdirSync(path.dirname(target), { recursive: true });

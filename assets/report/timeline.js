@@ -98,7 +98,7 @@
       hpff.element('h2', { textContent: 'Time line of the pipeline' }),
       hpff.element('p', {
         className: 'soft',
-        textContent: `Tasks of each stage, ${which}; numbers are modules. Drag to move, Ctrl and wheel to zoom.`,
+        textContent: `Tasks of each stage, ${which}; numbers are modules. A stage with nothing to run takes a task of another’s. Drag to move, Ctrl and wheel to zoom.`,
       }),
       hpff.element(
         'div',
@@ -130,8 +130,9 @@
   }
 
   function axis(pen, width, { from, to }, scale, y) {
-    const step = 10 ** Math.floor(Math.log10(to - from)) / 2;
-    const every = (width - LEFT) / ((to - from) / step) < 60 ? step * 2 : step;
+    const most = Math.max(1, Math.floor((width - LEFT) / 110));
+    const power = 10 ** Math.floor(Math.log10((to - from) / most));
+    const every = [1, 2, 5, 10].map((digit) => digit * power).find((each) => (to - from) / each <= most);
     pen.fillStyle = hpff.color('soft');
     pen.textAlign = 'center';
     for (let time = Math.ceil(from / every) * every; time <= to; time += every) {

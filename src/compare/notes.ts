@@ -1,7 +1,8 @@
 /** Sentences that go with the table of a comparison. */
 import type { Comparison } from './document.js';
 
-const given = (value: string | number | undefined, name: string): string[] => (value === undefined ? [] : [`${name} ${value}`]);
+const given = (value: string | number | undefined, name: string): string[] =>
+  value === undefined ? [] : [`${name} ${value}`];
 
 /** Under which settings the runs were made. */
 export function settingsLine({ seeds, options, machines, hpff }: Comparison): string {

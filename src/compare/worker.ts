@@ -3,12 +3,14 @@
  * messages how it goes, and ends.
  */
 import { HpffError } from '../errors.js';
+import { leaveReport } from '../report/index.js';
 import { train } from '../train/index.js';
 import type { Answer, Command, RunRequest } from './messages.js';
 
 const stop = new AbortController();
 
 async function run({ recipe, options }: RunRequest): Promise<Answer> {
+  let begun = false;
   try {
     await train(
       recipe,
@@ -17,7 +19,10 @@ async function run({ recipe, options }: RunRequest): Promise<Answer> {
         progress: (progress) => tell({ kind: 'progress', progress }),
         warn: (line) => tell({ kind: 'warning', line }),
         event: (event) => {
-          if (event.event === 'start') tell({ kind: 'started', step: event.step, totalSteps: event.totalSteps });
+          if (event.event === 'start') {
+            begun = true;
+            tell({ kind: 'started', step: event.step, totalSteps: event.totalSteps });
+          }
           if (event.event === 'epoch' || event.event === 'evaluation') {
             tell({ kind: 'evaluated', epoch: event.epoch, testAccuracy: event.testAccuracy });
           }
@@ -30,6 +35,8 @@ async function run({ recipe, options }: RunRequest): Promise<Answer> {
     return error instanceof HpffError
       ? { kind: 'failed', code: error.code, message, exitCode: error.exitCode }
       : { kind: 'failed', code: 'COMPARE_FAILED', message, exitCode: 1 };
+  } finally {
+    if (begun) await leaveReport(options.folder, (line) => tell({ kind: 'warning', line }));
   }
 }
 

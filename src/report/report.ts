@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '../files/atomic.js';
+import { printable } from '../files/printable.js';
 import { readRunOutline } from '../train/index.js';
 import { readRunData, type RunTotals } from './run-data.js';
 import { runPage } from './run-page.js';
@@ -33,6 +34,18 @@ export async function writeReport(run: string, file: string, { trace }: ReportOp
   const page = await runPage({ outline, data, totals, trace: traceFile === null ? null : await readTrace(traceFile) });
   await writeFileAtomic(file, page);
   return { file, bytes: Buffer.byteLength(page), totals };
+}
+
+/**
+ * Writes `report.html` into the folder of a run that has ended, in whatever way. It is not worth a run: what goes wrong becomes a warning.
+ * @param warn takes at most one line
+ */
+export async function leaveReport(run: string, warn: (line: string) => void): Promise<void> {
+  try {
+    await writeReport(run, path.join(run, REPORT));
+  } catch (error) {
+    warn(`${REPORT}: not written: ${printable(error instanceof Error ? error.message : String(error), 500)}`);
+  }
 }
 
 const existing = async (file: string): Promise<string | null> =>

@@ -3,6 +3,7 @@ import type { StageTimes } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
 import { InputError } from '../../errors.js';
+import { leaveReport } from '../../report/index.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
@@ -110,7 +111,9 @@ export const addTrain: AddCommand = (program, streams) => {
         ...(traceFile === undefined ? {} : { traceFile }),
       };
       const settings = { ...rest, ...clusterSettings(options, command.getOptionValueSource('schedule') === 'cli') };
-      const result = await train(recipe, { ...settings, ...more, folder, signal: signals.signal }, display);
+      const work = train(recipe, { ...settings, ...more, folder, signal: signals.signal }, display);
+      // However it ends, but not where it has not begun: the folder may hold another run.
+      const result = await work.finally(() => (display.started ? leaveReport(folder, display.warn) : undefined));
       display.finish();
       if (options.json) return;
       const { testAccuracy, testLoss, testImages, step } = result;
@@ -169,6 +172,8 @@ class Display implements TrainListener {
   /** How busy stages were in the last group of steps. */
   private busy = '';
   private sums: readonly StageTimes[] = [];
+  /** Whether training has begun. */
+  started = false;
 
   constructor(
     private readonly output: Output,
@@ -179,8 +184,10 @@ class Display implements TrainListener {
 
   readonly event = (event: TrainEvent): void => {
     this.output.event(event);
-    if (event.event === 'start') this.start(event);
-    else if (event.event === 'step' && event.stages) {
+    if (event.event === 'start') {
+      this.started = true;
+      this.start(event);
+    } else if (event.event === 'step' && event.stages) {
       this.busy = `  ${busyNote(event.stages)}`;
       this.sums = addStageTimes(this.sums, event.stages);
     } else if (event.event === 'epoch') {
