@@ -135,6 +135,33 @@ describe.skipIf(noNatsServer !== null)(`a server${skipped}`, () => {
     await connection.close();
   });
 
+  it('that asks for certificates says so to clients without one, or with one that it does not know', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'hpff-tls-'));
+    const made = ['server', 'other'].map((name) => {
+      const [cert, key] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.key`)];
+      const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+      const files = ['-keyout', key, '-out', cert];
+      execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...files, ...subject], {
+        stdio: 'pipe',
+      });
+      return { cert, key };
+    });
+    const [own, other] = made as [(typeof made)[0], (typeof made)[0]];
+    const ca = own.cert;
+    const config = `tls { cert_file: "${own.cert}", key_file: "${own.key}", ca_file: "${ca}", verify: true }`;
+    await using server = await NatsServer.start({ config });
+    const url = server.url.replace('nats:', 'tls:');
+    const lacking = await failure(url, { tls: { ca }, timeout: 500 });
+    expect(lacking).toMatchObject({ code: 'CLUSTER_TLS', exitCode: 2 });
+    expect(lacking.message).toBe(
+      `${url}: no TLS connection: the server asks for a certificate of the client; needed: --tls-cert and --tls-key`,
+    );
+    const unknown = await failure(url, { tls: { ca, cert: other.cert, key: other.key }, timeout: 500 });
+    expect(unknown).toMatchObject({ code: 'CLUSTER_TLS' });
+    await (await connectTo(url, { tls: { ca, cert: own.cert, key: own.key } })).close();
+    rmSync(folder, { recursive: true });
+  });
+
   it('with TLS is reached by whoever knows its authority', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'hpff-tls-'));
     const [cert, key] = [path.join(folder, 'cert.pem'), path.join(folder, 'key.pem')];

@@ -5,13 +5,13 @@
 import { readFile } from 'node:fs/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import { connect, credsAuthenticator, errors } from '@nats-io/transport-node';
+import { connect, credsAuthenticator } from '@nats-io/transport-node';
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node';
-import type { HpffError } from '../errors.js';
 import { InputError, RunError } from '../errors.js';
 import { printable, quoted } from '../files/printable.js';
 import { readError } from '../files/system-errors.js';
-import { CutError, classify, isDenied, isJetStreamOff, reasonOf } from './failures.js';
+import { connectError, jetStreamError } from './connect-errors.js';
+import { CutError, classify, isDenied, reasonOf } from './failures.js';
 import { abortable, Backoff, settledWithin, sleep } from './waiting.js';
 
 export interface ConnectOptions {
@@ -68,7 +68,7 @@ export async function connectTo(url: string, options: ConnectOptions = {}): Prom
   try {
     nats = await connect(settings);
   } catch (error) {
-    throw connectError(address.shown, error);
+    throw await connectError(address, options.tls?.cert !== undefined, error);
   }
   try {
     const streams = await jetstreamManager(nats, { timeout });
@@ -319,64 +319,4 @@ async function contentOf(path: string): Promise<string> {
   } catch (error) {
     throw readError(path, error);
   }
-}
-
-const hostUnknown = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NONAME']);
-
-function connectError(url: string, error: unknown): HpffError {
-  const cause = { cause: error };
-  const code = deepestCode(error);
-  const reason = reasonOf(error);
-  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
-    return new InputError(
-      'CLUSTER_REFUSED',
-      `${url}: the server refuses these credentials (${reason}); allowed: a credentials file, a token, or user and ` +
-        'password that the server knows (NATS_USER and NATS_PASSWORD)',
-      cause,
-    );
-  }
-  if (hostUnknown.has(code)) {
-    return new InputError('CLUSTER_HOST_UNKNOWN', `${url}: no such host (${code}); check the name in the URL`, cause);
-  }
-  if (isTls(code, reason)) {
-    return new InputError(
-      'CLUSTER_TLS',
-      `${url}: no TLS connection: ${reason}; needed: the authority's certificate that signed the server's, and the ` +
-        "client's certificate and key where the server asks for them",
-      cause,
-    );
-  }
-  return new RunError(
-    'CLUSTER_UNREACHABLE',
-    `${url}: no NATS server answers (${reason}); start one there (nats-server -js), or check host, port and firewall`,
-    cause,
-  );
-}
-
-function isTls(code: string, reason: string): boolean {
-  return (
-    /CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/.test(code) || /\btls\b|certificate/i.test(reason)
-  );
-}
-
-/** The code of the innermost error that has one. */
-function deepestCode(error: unknown): string {
-  let code = '';
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if ('code' in at && typeof at.code === 'string') code = at.code;
-  }
-  return code;
-}
-
-function jetStreamError(url: string, error: unknown): HpffError {
-  const cause = { cause: error };
-  if (isJetStreamOff(error) || classify(error) === 'final') {
-    return new InputError(
-      'CLUSTER_NO_JETSTREAM',
-      `${url}: JetStream cannot be used there (${reasonOf(error)}); start the server with JetStream (nats-server -js), and ` +
-        'allow it for this account',
-      cause,
-    );
-  }
-  return new RunError('CLUSTER_UNREACHABLE', `${url}: the server does not answer (${reasonOf(error)})`, cause);
 }
