@@ -14,6 +14,7 @@ import {
 } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
+import { removeAbandoned } from './abandoned.js';
 import { ClusterEngine } from './cluster-engine.js';
 import { connectTo, type ConnectOptions } from './connection.js';
 import { fingerprint } from './fingerprint.js';
@@ -60,6 +61,9 @@ export async function openCluster(
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
+    const run = runName(name);
+    const removed = removeAbandoned(connection, run, note, signal);
+    removed.catch(() => undefined); // awaited below
     const runtime = await createNativeRuntime(options.threads === undefined ? {} : { threads: options.threads });
     closers.push(() => runtime.dispose());
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
@@ -74,7 +78,7 @@ export async function openCluster(
     const costs = new ModuleCosts(recipe, runtime, lowering.lowering, by);
     const engine = new ClusterEngine(connection, workforce, {
       ...identity,
-      run: runName(name),
+      run,
       manifest,
       lowering: { name: lowering.lowering.name, block: lowering.lowering.block ?? null },
       delay: options.delay ?? 0,
@@ -85,6 +89,7 @@ export async function openCluster(
       note,
     });
     closers.push(async () => engine.close());
+    await removed;
     await engine.begin(signal);
     return {
       engine,

@@ -155,6 +155,14 @@ export async function listEdges(
   });
 }
 
+/** The runs that have streams on the server. */
+export async function listRuns(connection: ClusterConnection, signal?: AbortSignal): Promise<string[]> {
+  const filter = 'hpff.edge.>';
+  const names = await insist(connection, filter, () => allStreams(connection, filter), signal);
+  const runs = names.flatMap((name) => /^hpff-([A-Za-z0-9_]{1,64})-\d+-/.exec(name)?.[1] ?? []);
+  return [...new Set(runs)];
+}
+
 async function allStreams(connection: ClusterConnection, filter: string): Promise<string[]> {
   const names: string[] = [];
   for await (const name of connection.streams.streams.names(filter)) names.push(name);
