@@ -45,7 +45,10 @@ const schema = z.strictObject({
   lowering: name,
   onnxRuntime: name,
   batch: z.int().min(1),
-  scalars: z.array(z.enum(['learning_rate', 'bias_correction1', 'bias_correction2'])),
+  microBatch: z.int().min(1).optional(),
+  scalars: z.array(
+    z.enum(['learning_rate', 'bias_correction1', 'bias_correction2', 'ema_rate', 'accumulate', 'apply']),
+  ),
   modules: z.array(
     z.strictObject({
       index: size,
@@ -55,7 +58,15 @@ const schema = z.strictObject({
     }),
   ),
   parameters: z.array(z.strictObject({ name, shape, kind: z.enum(['parameter', 'statistic']), module: size })),
-  states: z.array(z.strictObject({ name, parameter: name, shape })),
+  states: z.array(
+    z.strictObject({
+      name,
+      parameter: name,
+      shape,
+      start: z.literal('parameter').optional(),
+      transient: z.literal(true).optional(),
+    }),
+  ),
   losses: z.array(z.strictObject({ name, weight: z.number() })),
   graphs: z.array(
     z.strictObject({

@@ -74,8 +74,13 @@ export interface ParameterEntry {
 
 export interface StateEntry {
   readonly name: string;
+  /** Whose it is: a parameter, or a statistic for its moving average. */
   readonly parameter: string;
   readonly shape: readonly number[];
+  /** What it starts as: the parameter's own value; absent: zeros. */
+  readonly start?: 'parameter';
+  /** Worth nothing between two steps: the sums of gradients over micro-batches. */
+  readonly transient?: true;
 }
 
 export interface ModuleEntry {
@@ -101,6 +106,8 @@ export interface Manifest {
   readonly onnxRuntime: string;
   /** Images per step. */
   readonly batch: number;
+  /** Images per run of the graphs, where a step has several runs (gradient accumulation). */
+  readonly microBatch?: number;
   readonly scalars: readonly StepScalar[];
   readonly modules: readonly ModuleEntry[];
   readonly parameters: readonly ParameterEntry[];
@@ -109,3 +116,9 @@ export interface Manifest {
   /** Graphs of the modules in the order of a synchronous step, the fused step, the trunk in inference mode. */
   readonly graphs: readonly GraphEntry[];
 }
+
+/** Images that a run of the graphs takes. */
+export const imagesPerRun = ({ batch, microBatch }: Manifest): number => microBatch ?? batch;
+
+/** Runs of the graphs in a step. */
+export const runsPerStep = (manifest: Manifest): number => manifest.batch / imagesPerRun(manifest);

@@ -55,6 +55,7 @@ export function planGraphs(recipe: Recipe, options: GraphOptions): GraphPlan {
       lowering: options.lowering.name,
       onnxRuntime: options.lowering.onnxRuntime,
       batch,
+      ...(step.runs === 1 ? {} : { microBatch: step.images }),
       ...contents(step),
       graphs: [...entries, evaluation.entry],
     }),

@@ -7,10 +7,11 @@
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import { HpffError, RunError } from '../errors.js';
 import { printable } from '../files/printable.js';
-import type { Manifest } from '../artifacts/index.js';
+import { averagedWeights, imagesPerRun, keptStates, type Manifest, startOf } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import {
   type Evaluator,
+  inMicroSteps,
   runOneStep,
   type StageTimes,
   type StepReport,
@@ -120,10 +121,8 @@ export class ClusterEngine implements TrainEngine {
   }
 
   load(weights: NamedTensors, optimizer?: NamedTensors): void {
-    const zeros = ({ shape }: { readonly shape: readonly number[] }): HostTensor =>
-      float32(shape, new Float32Array(elementCount(shape)));
-    const states = this.plan.manifest.states.map(
-      (entry) => [entry.name, optimizer?.get(entry.name) ?? zeros(entry)] as const,
+    const states = keptStates(this.plan.manifest.states).map(
+      (entry) => [entry.name, optimizer?.get(entry.name) ?? startOf(entry, weights)] as const,
     );
     this.state = new Map([...weights, ...states]);
     this.sent = this.evaluable = false;
@@ -134,7 +133,7 @@ export class ClusterEngine implements TrainEngine {
   }
 
   async readOptimizer(): Promise<NamedTensors> {
-    return this.pick(this.plan.manifest.states);
+    return this.pick(keptStates(this.plan.manifest.states));
   }
 
   async run(run: StepRun): Promise<void> {
@@ -142,7 +141,7 @@ export class ClusterEngine implements TrainEngine {
     failed.catch(() => undefined); // raced below
     const stop = new AbortController();
     try {
-      await Promise.race([failed, this.runStages(run, stop.signal)]);
+      await Promise.race([failed, this.runStages(inMicroSteps(run, this.plan.manifest), stop.signal)]);
     } finally {
       this.lost = () => undefined;
       stop.abort();
@@ -155,7 +154,7 @@ export class ClusterEngine implements TrainEngine {
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
     const { evaluator } = this.plan;
-    if (!this.evaluable) evaluator.load(await this.readWeights());
+    if (!this.evaluable) evaluator.load(averagedWeights(await this.readWeights(), await this.readOptimizer()));
     this.evaluable = true;
     return evaluator.evaluate(image);
   }
@@ -225,7 +224,7 @@ export class ClusterEngine implements TrainEngine {
     const values = manifest.graphs.flatMap(({ outputs }) => outputs);
     const passing = values.filter(({ meaning }) => meaning === 'feature' || meaning === 'relay');
     const feature = Math.max(0, ...passing.map(({ shape }) => bytesOf(shape)));
-    const image = bytesOf([manifest.batch, ...manifest.recipe.network.image]);
+    const image = bytesOf([imagesPerRun(manifest), ...manifest.recipe.network.image]);
     // Headers and records of the server come on top of the data.
     const room = (bytes: number): number => 1.2 * bytes + 2 ** 20;
     for (let stage = 0; stage < stages; stage++) {
@@ -384,7 +383,7 @@ export class ClusterEngine implements TrainEngine {
   private *stateOf({ modules }: Stage): Generator<readonly [string, HostTensor]> {
     const { parameters, states } = this.plan.manifest;
     const held = new Set(parameters.filter(({ module }) => modules.includes(module)).map(({ name }) => name));
-    const names = [...held, ...states.filter(({ parameter }) => held.has(parameter)).map(({ name }) => name)];
+    const names = [...held, ...keptStates(states).flatMap(({ name, parameter }) => (held.has(parameter) ? name : []))];
     for (const name of names) yield [`${STATE}${name}`, this.state.get(name)!];
   }
 }

@@ -15,7 +15,7 @@ export interface ModuleCost {
   readonly forwardFlops: number;
   /** Of all its tasks in one step: forward, heads, relay, update. */
   readonly flops: number;
-  /** What the forward pass keeps for the backward passes, the features included. */
+  /** What the forward pass of one run keeps for the backward passes, the features included. */
   readonly activationBytes: number;
   /** The most that its heads make alive at once, run one after another in the order of the graph. */
   readonly headBytes: number;
@@ -29,7 +29,7 @@ export function moduleCosts(step: StepGraph): ModuleCost[] {
   const total = (names: readonly string[]): number => names.reduce((sum, name) => sum + sizes.get(name)!, 0);
   return step.modules.map(({ index, parts, parameters, headParameters }) => {
     const flopsOf = (belongs: (section: string) => boolean): number =>
-      step.graph.nodes.reduce((sum, node) => (belongs(node.section) ? sum + nodeFlops(node) : sum), 0);
+      step.runs * step.graph.nodes.reduce((sum, node) => (belongs(node.section) ? sum + nodeFlops(node) : sum), 0);
     return {
       blocks: parts,
       parameters: total(parameters),

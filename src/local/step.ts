@@ -8,19 +8,20 @@
  *
  * The last module's head is the network's own classifier, supervised at weight w_ind + w_cas; its relay has the w_cas part.
  */
+import { InputError } from '../errors.js';
 import { gradients, type Seed } from '../grad/index.js';
 import { add, addAll, Graph, mul, reshape, softmaxCrossEntropy, type Value, zerosLike } from '../graph/index.js';
 import { type Block, createTrunk, type Part } from '../networks/index.js';
 import {
-  createOptimizer,
+  type GroupSettings,
   LayerContext,
-  type Optimizer,
   type ParameterSpec,
   ParameterStore,
-  scalarInputs,
   type StateSpec,
+  UpdateRule,
 } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
+import { moduleFactors } from './learning-rates.js';
 import { runHead } from './patches.js';
 import { type Level, type LocalRuleHeads, localRules, type Targets, type WeightedHead } from './rules/index.js';
 import { splitBlocks } from './split.js';
@@ -49,6 +50,9 @@ export interface LocalModule {
 
 export interface StepGraph {
   readonly graph: Graph;
+  /** Images of one run of the graph, and runs in a step: more than 1 with micro-batches. */
+  readonly images: number;
+  readonly runs: number;
   readonly shape: StepShape;
   /** In synchronous order. */
   readonly tasks: readonly Task[];
@@ -57,9 +61,9 @@ export interface StepGraph {
   readonly parameters: readonly ParameterSpec[];
   /** What the optimizer keeps. */
   readonly states: readonly StateSpec[];
-  readonly optimizer: Optimizer;
+  readonly optimizer: UpdateRule;
   readonly losses: readonly LossTerm[];
-  /** Gradient of the weighted losses, by parameter. */
+  /** Gradient of the weighted losses, by parameter; with micro-batches their mean, in the last run. */
   readonly gradients: ReadonlyMap<string, Value>;
   /** Next value of every parameter, statistic and state that a step changes, by its name. */
   readonly updates: ReadonlyMap<string, Value>;
@@ -68,10 +72,10 @@ export interface StepGraph {
 }
 
 /**
- * Builds the step for batches of `batch` images.
+ * Builds the step for batches of `batch` images, which are run at once unless the recipe's micro-batches are smaller.
  *
  * @param rule what heads modules have; another one than the recipe's is for trying out
- * @throws InputError where the recipe's split or patches do not fit the network
+ * @throws InputError where the recipe's split, patches or learning-rate factors do not fit the network, or its micro-batches the batch
  */
 export function buildStep(recipe: Recipe, batch: number, rule = localRules[recipe.local.rule]): StepGraph {
   return new StepBuilder(recipe, batch, rule).build();
@@ -95,7 +99,10 @@ class StepBuilder {
   private readonly store: ParameterStore;
   private readonly image: Value;
   private readonly label: Value;
-  private readonly optimizer: Optimizer;
+  private readonly images: number;
+  private readonly runs: number;
+  private readonly optimizer: UpdateRule;
+  private readonly factors: ReturnType<typeof moduleFactors>;
   private readonly shape: StepShape;
   private readonly moduleParts: readonly (readonly Part[])[];
   private readonly blocks: readonly Block[];
@@ -118,9 +125,11 @@ class StepBuilder {
     const trunk = createTrunk(recipe.network);
     this.graph = new Graph(recipe.name);
     this.store = new ParameterStore(this.graph);
-    this.image = this.graph.input('image', 'float32', [batch, ...recipe.network.image]);
-    this.label = this.graph.input('label', 'int64', [batch]);
-    this.optimizer = createOptimizer(recipe.optimizer);
+    this.images = imagesAtOnce(recipe, batch);
+    this.runs = batch / this.images;
+    this.image = this.graph.input('image', 'float32', [this.images, ...recipe.network.image]);
+    this.label = this.graph.input('label', 'int64', [this.images]);
+    this.optimizer = new UpdateRule(recipe.optimizer, this.runs);
     const ranges = splitBlocks(trunk, recipe);
     this.blocks = trunk.blocks;
     this.lastBlocks = ranges.map(([, end]) => end - 1);
@@ -133,6 +142,7 @@ class StepBuilder {
     this.independent = hierarchy?.independent ?? 1;
     this.cascade = hierarchy?.cascade ?? 0;
     const modules = ranges.length;
+    this.factors = moduleFactors(recipe.optimizer.learningRateFactors, modules);
     const relays = this.cascade > 0 && modules > 1;
     const silent = relays
       ? [...ranges.keys()].filter((i) => i > 0 && i < modules - 1 && !this.cascadesAt(i, modules))
@@ -148,6 +158,8 @@ class StepBuilder {
     }
     return {
       graph: this.graph,
+      images: this.images,
+      runs: this.runs,
       shape: this.shape,
       tasks,
       modules: this.modules.map(({ parts, parameters }, index) => ({
@@ -187,7 +199,7 @@ class StepBuilder {
     const context = new LayerContext(this.store, {
       training: true,
       statistics: {
-        record: (name, next) => this.updates.set(name, next),
+        record: (name, next) => this.advance(name, next),
         passes: interior && this.shape.relays ? this.recipe.local.runningStatsPasses : 1,
       },
     });
@@ -218,7 +230,7 @@ class StepBuilder {
 
   private finalLoss(index: number): void {
     const module = this.modules[index]!;
-    const loss = softmaxCrossEntropy(module.output, this.label);
+    const loss = softmaxCrossEntropy(module.output, this.label, this.recipe.loss?.labelSmoothing);
     const total = this.shape.relays || this.recipe.local.hierarchy ? this.independent + this.cascade : 1;
     this.losses.push({ name: `${index}/final/classifier`, weight: total, value: loss });
     // With relays one backward pass at weight w_cas serves the relay and, its parameter gradients rescaled, the update.
@@ -251,7 +263,7 @@ class StepBuilder {
         weight: weight * weighted.weight,
         value: result.loss,
       });
-      this.apply(result.gradients);
+      this.apply(result.gradients, { factor: this.factors[index]!.heads, averaged: false });
       return result.cotangent ?? [];
     });
     return cotangents.length > 0 ? addAll(cotangents) : null;
@@ -277,6 +289,7 @@ class StepBuilder {
     const rescale = relays ? (this.independent + this.cascade) / this.cascade : 1;
     this.apply(
       new Map(module.parameters.map((name, i) => [name, rescale === 1 ? found[i]! : mul(found[i]!, rescale)])),
+      { factor: this.factors[index]!.trunk, averaged: true },
     );
   }
 
@@ -290,24 +303,24 @@ class StepBuilder {
     this.modules[from - 1]!.relay = this.named(relay, `relay/${from - 1}`);
   }
 
-  /** Optimizer updates for parameters with these gradients. */
-  private apply(found: ReadonlyMap<string, Value>): void {
-    const scalar = scalarInputs(this.graph);
-    for (const [name, gradient] of found) {
-      const parameter = this.graph.inputs.get(name)!;
-      const shape = this.store.specs.get(name)!.shape;
-      const stateNames = this.optimizer.stateNames(name);
-      const states = stateNames.map((state) => this.graph.input(state, 'float32', shape));
-      const next = this.graph.scoped(`optimizer/${name}`, () =>
-        this.optimizer.update(parameter, gradient, states, scalar),
-      );
-      this.gradients.set(name, gradient);
-      this.updates.set(name, next.parameter);
-      stateNames.forEach((state, i) => {
-        this.states.push({ name: state, parameter: name, shape });
-        this.updates.set(state, next.states[i]!);
-      });
-    }
+  /** Optimizer updates for the parameters of a trunk's module or of a head, with these gradients. */
+  private apply(found: ReadonlyMap<string, Value>, settings: GroupSettings): void {
+    const parameters = [...found].map(([name, gradient]) => {
+      return { name, parameter: this.graph.inputs.get(name)!, gradient };
+    });
+    const { gradients, next, states } = this.optimizer.update(this.graph, parameters, settings);
+    for (const [name, gradient] of gradients) this.gradients.set(name, gradient);
+    for (const [name, value] of next) this.updates.set(name, value);
+    this.states.push(...states);
+  }
+
+  /** The next value of a running statistic, and its average. */
+  private advance(name: string, next: Value): void {
+    this.updates.set(name, next);
+    const average = this.optimizer.average(this.graph, name, next);
+    if (!average) return;
+    this.states.push(average.state);
+    this.updates.set(average.state.name, average.next);
   }
 
   private targets(): Targets {
@@ -319,6 +332,16 @@ class StepBuilder {
     if (!this.names.has(value)) this.names.set(value, name);
     return value;
   }
+}
+
+/** @throws InputError `MICRO_BATCH` where the batch is no multiple of the recipe's micro-batches, and greater */
+function imagesAtOnce({ optimizer: { microBatch } }: Recipe, batch: number): number {
+  const images = Math.min(microBatch ?? batch, batch);
+  if (batch % images === 0) return images;
+  throw new InputError(
+    'MICRO_BATCH',
+    `optimizer.microBatch: found ${images}, allowed: a divisor of the batch, ${batch}`,
+  );
 }
 
 /** Back to pixel values in [0, 1]: x·std + mean, per channel (one entry stands for all channels). */

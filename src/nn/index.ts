@@ -3,5 +3,7 @@ export { supervisedContrastive } from './contrastive.js';
 export { initialize } from './initialize.js';
 export { LayerContext, type LayerMode, type StatisticsTracking } from './layer-context.js';
 export { batchNorm, conv2d, dense, resizedConv2d } from './layers.js';
-export { createOptimizer, type Optimizer, scalarInputs, type StateSpec, type StepScalar } from './optimizers.js';
+export { createOptimizer } from './optimizers.js';
 export { type Initializer, type ParameterSpec, ParameterStore } from './parameters.js';
+export { averagePrefix, type StateSpec, type StepScalar } from './step-values.js';
+export { type GroupSettings, UpdateRule } from './update-rule.js';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { evaluate } from '../../test/reference/evaluate.js';
 import { Graph } from '../graph/index.js';
 import type { OptimizerConfig } from '../recipe/types.js';
-import { createOptimizer, scalarInputs } from './optimizers.js';
+import { createOptimizer, type OptimizerScalar, scalarInputs } from './optimizers.js';
 
 const gradientsOf = (step: number): number[] => [0.5 - step, 0.1 * step, -2, 0.03];
 const start = [1, -2, 0.5, 3];
@@ -14,12 +14,14 @@ function run(config: OptimizerConfig): number[] {
   const optimizer = createOptimizer(config);
   const graph = new Graph('optimizer');
   const shape = [start.length];
+  const scalar = scalarInputs<OptimizerScalar>(graph);
+  const context = { scalar, learningRate: () => scalar('learning_rate'), coefficient: (value: number) => value };
   const stateNames = optimizer.stateNames('p');
   const next = optimizer.update(
     graph.input('p', 'float32', shape),
     graph.input('g', 'float32', shape),
     stateNames.map((name) => graph.input(name, 'float32', shape)),
-    scalarInputs(graph),
+    context,
   );
   let parameter: Float64Array = Float64Array.from(start);
   let states: Float64Array[] = stateNames.map(() => new Float64Array(start.length));

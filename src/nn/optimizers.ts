@@ -2,20 +2,25 @@
 import { add, div, type Graph, mul, sqrt, sub, type Value } from '../graph/index.js';
 import type { OptimizerConfig } from '../recipe/types.js';
 
-/** A tensor that an optimizer keeps for a parameter, of the parameter's shape, starting at zero. */
-export interface StateSpec {
-  readonly name: string;
-  readonly parameter: string;
-  readonly shape: readonly number[];
+/** Scalars of the optimizers, each a float32 graph input of shape []. */
+export type OptimizerScalar = 'learning_rate' | 'bias_correction1' | 'bias_correction2';
+
+/** What an update is made with, beside the optimizer's own settings. */
+export interface UpdateContext {
+  readonly scalar: (name: OptimizerScalar) => Value;
+  /** Of the parameters at hand; 0 while gradients are only gathered. */
+  readonly learningRate: () => Value;
+  /**
+   * `value`, but `idle` while gradients are only gathered: gradients and learning rate are 0 then, and parameter and states must come out as they
+   * went in, to the bit.
+   */
+  readonly coefficient: (value: number, idle: number) => Value | number;
 }
 
-/** Scalars that a step is given, each a float32 graph input of shape []. */
-export type StepScalar = 'learning_rate' | 'bias_correction1' | 'bias_correction2';
-
 export interface Optimizer {
-  readonly scalars: readonly StepScalar[];
+  readonly scalars: readonly OptimizerScalar[];
   /** The scalars of step `step` (1-based). */
-  scalarValues(learningRate: number, step: number): ReadonlyMap<StepScalar, number>;
+  scalarValues(learningRate: number, step: number): ReadonlyMap<OptimizerScalar, number>;
   /** Names of what is kept for a parameter. */
   stateNames(parameter: string): readonly string[];
   /** Next values of the parameter and of its states, in the order of `stateNames`. */
@@ -23,7 +28,7 @@ export interface Optimizer {
     parameter: Value,
     gradient: Value,
     states: readonly Value[],
-    scalar: (name: StepScalar) => Value,
+    context: UpdateContext,
   ): { readonly parameter: Value; readonly states: readonly Value[] };
 }
 
@@ -32,7 +37,7 @@ export function createOptimizer(config: OptimizerConfig): Optimizer {
 }
 
 /** A float32 input of shape [] for each scalar, shared by all updates of a graph. */
-export function scalarInputs(graph: Graph): (name: StepScalar) => Value {
+export function scalarInputs<Name extends string>(graph: Graph): (name: Name) => Value {
   return (name) => graph.inputs.get(name) ?? graph.input(name, 'float32', []);
 }
 
@@ -46,12 +51,12 @@ function sgd(config: Extract<OptimizerConfig, { type: 'sgd' }>): Optimizer {
     scalars: ['learning_rate'],
     scalarValues: (learningRate) => new Map([['learning_rate', learningRate]]),
     stateNames: (parameter) => (momentum === 0 ? [] : [`momentum/${parameter}`]),
-    update: (parameter, gradient, [velocity], scalar) => {
-      const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, weightDecay));
-      if (!velocity) return { parameter: sub(parameter, mul(decayed, scalar('learning_rate'))), states: [] };
-      const next = add(mul(velocity, momentum), decayed);
+    update: (parameter, gradient, [velocity], { learningRate, coefficient }) => {
+      const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, coefficient(weightDecay, 0)));
+      if (!velocity) return { parameter: sub(parameter, mul(decayed, learningRate())), states: [] };
+      const next = add(mul(velocity, coefficient(momentum, 1)), decayed);
       const direction = nesterov ? add(decayed, mul(next, momentum)) : next;
-      return { parameter: sub(parameter, mul(direction, scalar('learning_rate'))), states: [next] };
+      return { parameter: sub(parameter, mul(direction, learningRate())), states: [next] };
     },
   };
 }
@@ -71,10 +76,10 @@ function adamw(config: Extract<OptimizerConfig, { type: 'adamw' }>): Optimizer {
         ['bias_correction2', 1 - beta2 ** step],
       ]),
     stateNames: (parameter) => [`adam.m/${parameter}`, `adam.v/${parameter}`],
-    update: (parameter, gradient, [m, v], scalar) => {
-      const rate = scalar('learning_rate');
-      const nextM = add(mul(m!, beta1), mul(gradient, 1 - beta1));
-      const nextV = add(mul(v!, beta2), mul(mul(gradient, gradient), 1 - beta2));
+    update: (parameter, gradient, [m, v], { scalar, learningRate, coefficient }) => {
+      const rate = learningRate();
+      const nextM = add(mul(m!, coefficient(beta1, 1)), mul(gradient, 1 - beta1));
+      const nextV = add(mul(v!, coefficient(beta2, 1)), mul(mul(gradient, gradient), 1 - beta2));
       const scale = add(sqrt(div(nextV, scalar('bias_correction2'))), epsilon);
       const move = mul(div(div(nextM, scalar('bias_correction1')), scale), rate);
       const decayed = weightDecay === 0 ? parameter : sub(parameter, mul(parameter, mul(rate, weightDecay)));

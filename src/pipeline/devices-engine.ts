@@ -2,7 +2,7 @@
  * Trains by the asynchronous schedule on several devices of one process: a stage on each, in a runtime of its own. What passes between stages, and nothing
  * else, comes to the host and goes on to the other device.
  */
-import type { Manifest } from '../artifacts/index.js';
+import { averagedWeights, keptStates, type Manifest } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import type { HostTensor, NamedTensors } from '../files/tensor.js';
 import {
@@ -15,6 +15,7 @@ import {
 } from './engine.js';
 import type { Evaluator } from './evaluator.js';
 import { JoinedReports } from './joined-reports.js';
+import { inMicroSteps } from './micro-steps.js';
 import type { OpenStage } from './open-stage.js';
 import { Orchestrator, type TraceEvent } from './orchestrator.js';
 import { StageClock } from './stage-clock.js';
@@ -46,10 +47,11 @@ export class DevicesEngine implements TrainEngine {
   }
 
   async readOptimizer(): Promise<NamedTensors> {
-    return this.gather(this.manifest.states, async ({ runner }) => runner.readOptimizer());
+    return this.gather(keptStates(this.manifest.states), async ({ runner }) => runner.readOptimizer());
   }
 
-  async run(run: StepRun): Promise<void> {
+  async run(steps: StepRun): Promise<void> {
+    const run = inMicroSteps(steps, this.manifest);
     this.evaluable = false;
     const inputs = new SharedInputs(run.next, this.hosts.length);
     const reports = new JoinedReports(this.manifest, run.report, this.hosts.length);
@@ -60,7 +62,7 @@ export class DevicesEngine implements TrainEngine {
       for (const part of parts) part.fail(error);
     };
     this.hosts.forEach((host, stage) => {
-      const steps: StepRun = {
+      const own: StepRun = {
         ...run,
         next: async () => inputs.next(stage),
         report: async (report, step) => reports.add(report, step),
@@ -71,7 +73,7 @@ export class DevicesEngine implements TrainEngine {
       };
       const trace = (event: TraceEvent): void => this.trace?.({ ...event, stage });
       parts.push(
-        new Orchestrator(host, steps, { delay: this.delay, clocks: [this.clocks[stage]!], trace, send, failed }),
+        new Orchestrator(host, own, { delay: this.delay, clocks: [this.clocks[stage]!], trace, send, failed }),
       );
     });
     await Promise.all(parts.map(async (part) => part.finish().catch(failed)));
@@ -83,7 +85,7 @@ export class DevicesEngine implements TrainEngine {
   }
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
-    if (!this.evaluable) this.evaluator.load(await this.readWeights());
+    if (!this.evaluable) this.evaluator.load(averagedWeights(await this.readWeights(), await this.readOptimizer()));
     this.evaluable = true;
     return this.evaluator.evaluate(image);
   }

@@ -60,11 +60,11 @@ export interface TrainEngine {
   step(batch: Batch, learningRate: number, step: number, gradients?: boolean): Promise<StepReport>;
   /** Parameters and batch-norm running statistics, by their names; between runs only. */
   readWeights(): Promise<NamedTensors>;
-  /** Optimizer state: `momentum/<parameter>`, or `adam.m/<parameter>` and `adam.v/<parameter>`. */
+  /** Optimizer state: `momentum/<parameter>`, or `adam.m/<parameter>` and `adam.v/<parameter>`; moving averages `ema/<parameter or statistic>`. */
   readOptimizer(): Promise<NamedTensors>;
-  /** Replaces the state; names, shapes and types must be those of the manifest (`checkWeights`). Without `optimizer` its state is zero. */
+  /** Replaces the state; names, shapes and types must be those of the manifest (`checkWeights`). Without `optimizer` its state is that of a first step. */
   load(weights: NamedTensors, optimizer?: NamedTensors): void;
-  /** Class scores of the trunk in inference mode for a batch of any size. @returns float32 [N, classes] */
+  /** Class scores of the trunk in inference mode, with moving averages where there are any, for a batch of any size. @returns float32 [N, classes] */
   evaluate(image: Batch['image']): Promise<Float32Array>;
   /** Times of each stage since the last call; none where there are no stages. */
   takeTimes(): StageTimes[];

@@ -1,6 +1,7 @@
 /** Running training steps: engines and how to open one. */
 export { chooseLowering, type LoweringChoice, loweringNames } from './choose-lowering.js';
 export { runOneStep } from './engine.js';
+export { inMicroSteps } from './micro-steps.js';
 export type { StageTimes, StepInput, StepLosses, StepReport, StepRun, TaskProfile, TrainEngine } from './engine.js';
 export {
   balanceNames,

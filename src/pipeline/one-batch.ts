@@ -3,6 +3,7 @@ import { checkWeights } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { InputError } from '../errors.js';
 import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { averagePrefix } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
 import type { EngineOptions } from './engine-options.js';
 import { openEngine } from './open-engine.js';
@@ -16,7 +17,7 @@ export interface OneBatchOptions extends Omit<EngineOptions, 'batch' | 'gradient
  * Trains on `batch` at the recipe's learning rate, constant; optimizer state starts at zero.
  *
  * @param weights all parameters; running statistics may be left out (mean 0, variance 1)
- * @returns `grad/<parameter>` of the first step, `param/<parameter>` after the last (running statistics are left out), and of every
+ * @returns `grad/<parameter>` of the first step, `param/<parameter>` after the last (running statistics are left out), `ema/<parameter>` likewise, and of every
  *   step `loss/<module>/<level>/<head>` before weighting and `loss/total`, the weighted sum, float32 [steps]
  * @throws InputError where weights or batch do not fit the recipe (`where` names the files)
  */
@@ -55,6 +56,9 @@ export async function trainOnBatch(
     const parameters = new Set(manifest.parameters.filter(({ kind }) => kind === 'parameter').map(({ name }) => name));
     for (const [name, tensor] of await engine.readWeights())
       if (parameters.has(name)) output.set(`param/${name}`, tensor);
+    for (const [name, tensor] of await engine.readOptimizer()) {
+      if (name.startsWith(averagePrefix) && parameters.has(name.slice(averagePrefix.length))) output.set(name, tensor);
+    }
     for (const [name, values] of losses) output.set(name, float32([steps], values));
     return output;
   } finally {

@@ -1,7 +1,7 @@
 /** Some modules of a recipe, ready to be trained as a stage of a pipeline whose other stages are elsewhere. */
-import { buildSharedGraphs, type Manifest } from '../artifacts/index.js';
+import { buildSharedGraphs, type Manifest, runsPerStep } from '../artifacts/index.js';
 import type { Lowering } from '../lower/index.js';
-import { createOptimizer } from '../nn/index.js';
+import { UpdateRule } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { HostedModules } from './hosted-modules.js';
@@ -33,7 +33,7 @@ export async function openStage(
     manifest,
     runtime,
     runner,
-    optimizer: createOptimizer(recipe.optimizer),
+    optimizer: new UpdateRule(recipe.optimizer, runsPerStep(manifest)),
     hosted: new HostedModules(manifest, hosted),
     graphs: graphs.byFile,
     [Symbol.dispose]: () => {

@@ -8,7 +8,7 @@ import type { Manifest, OutputPort } from '../artifacts/index.js';
 import { SpareBuffers } from '../files/spare-buffers.js';
 import { float32, type HostTensor } from '../files/tensor.js';
 import type { Phase } from '../local/index.js';
-import type { Optimizer } from '../nn/index.js';
+import type { UpdateRule } from '../nn/index.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
 import type { StepInput, StepRun } from './engine.js';
 import type { HostedModule, HostedModules, HostedTask } from './hosted-modules.js';
@@ -34,7 +34,7 @@ export interface Host {
   readonly manifest: Manifest;
   readonly runtime: Runtime;
   readonly runner: TaskRunner;
-  readonly optimizer: Optimizer;
+  readonly optimizer: Pick<UpdateRule, 'scalarValues'>;
   readonly hosted: HostedModules;
   /** By their files. */
   readonly graphs: ReadonlyMap<string, LoadedGraph>;

@@ -1,12 +1,13 @@
 /** Trains by the asynchronous schedule in one process: modules grouped in stages that run side by side on one runtime. */
-import type { Manifest, SharedGraphs } from '../artifacts/index.js';
+import { type Manifest, runsPerStep, type SharedGraphs } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import type { NamedTensors } from '../files/tensor.js';
-import { createOptimizer } from '../nn/index.js';
+import { UpdateRule } from '../nn/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { runOneStep, type StageTimes, type StepReport, type StepRun, type TrainEngine } from './engine.js';
 import { HostedModules } from './hosted-modules.js';
 import { type LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
+import { inMicroSteps } from './micro-steps.js';
 import { type Host, Orchestrator, type TraceEvent } from './orchestrator.js';
 import { StageClock } from './stage-clock.js';
 import { TaskRunner } from './task-runner.js';
@@ -45,7 +46,7 @@ export class PipelineEngine implements TrainEngine {
       runtime,
       hosted,
       runner: new TaskRunner(runtime, manifest),
-      optimizer: createOptimizer(manifest.recipe.optimizer),
+      optimizer: new UpdateRule(manifest.recipe.optimizer, runsPerStep(manifest)),
       graphs: graphs.byFile,
     };
     return new PipelineEngine(host, graphs, graphs.byFile.get(evaluationOf(manifest))!, options);
@@ -74,7 +75,8 @@ export class PipelineEngine implements TrainEngine {
 
   async run(run: StepRun): Promise<void> {
     const { clocks, trace } = this;
-    await new Orchestrator(this.host, run, { ...this.options, clocks, trace }).finish();
+    const runs = inMicroSteps(run, this.host.manifest);
+    await new Orchestrator(this.host, runs, { ...this.options, clocks, trace }).finish();
   }
 
   async step(batch: Batch, learningRate: number, step: number, gradients = false): Promise<StepReport> {
@@ -83,7 +85,7 @@ export class PipelineEngine implements TrainEngine {
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
     const { runtime, runner } = this.host;
-    return trunkScores(runtime, this.evaluation, (name) => runner.get(name)!, image);
+    return trunkScores(runtime, this.evaluation, (name) => runner.evaluated(name), image);
   }
 
   takeTimes(): StageTimes[] {

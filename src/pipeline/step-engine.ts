@@ -4,12 +4,19 @@
  *
  * Values between tasks stay in the runtime's memory and are freed at their last use, which the manifest tells.
  */
-import { type GraphSet, lastUses, type Manifest, type SharedGraphs, stepGraphs, unshared } from '../artifacts/index.js';
+import {
+  type GraphSet,
+  lastUses,
+  type Manifest,
+  runsPerStep,
+  type SharedGraphs,
+  stepGraphs,
+  unshared,
+} from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { UsageError } from '../errors.js';
 import { float32, type NamedTensors } from '../files/tensor.js';
-import type { Optimizer, StepScalar } from '../nn/index.js';
-import { createOptimizer } from '../nn/index.js';
+import { type StepScalar, UpdateRule } from '../nn/index.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
 import {
   runOneStep,
@@ -20,6 +27,7 @@ import {
   type TrainEngine,
 } from './engine.js';
 import { type LoadedGraph, LoadedGraphs } from './loaded-graphs.js';
+import { inMicroSteps } from './micro-steps.js';
 import { requireBatch, StepFindings } from './step-findings.js';
 import { TaskRunner } from './task-runner.js';
 import { trunkScores } from './trunk-scores.js';
@@ -40,7 +48,7 @@ export interface StepEngineOptions {
 export class StepEngine implements TrainEngine {
   readonly delay = 0;
   private readonly runner: TaskRunner;
-  private readonly optimizer: Optimizer;
+  private readonly optimizer: UpdateRule;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -49,7 +57,7 @@ export class StepEngine implements TrainEngine {
     private readonly tasks: readonly LoadedTask[],
     private readonly evaluation: LoadedGraph,
   ) {
-    this.optimizer = createOptimizer(manifest.recipe.optimizer);
+    this.optimizer = new UpdateRule(manifest.recipe.optimizer, runsPerStep(manifest));
     this.runner = new TaskRunner(runtime, manifest);
   }
 
@@ -86,7 +94,8 @@ export class StepEngine implements TrainEngine {
     return this.runner.readOptimizer();
   }
 
-  async run({ first, next, report, wantsGradients }: StepRun): Promise<void> {
+  async run(run: StepRun): Promise<void> {
+    const { first, next, report, wantsGradients } = inMicroSteps(run, this.manifest);
     for (let step = first; ; step++) {
       const input = await next();
       if (!input) return;
@@ -101,7 +110,7 @@ export class StepEngine implements TrainEngine {
   }
 
   async evaluate(image: Batch['image']): Promise<Float32Array> {
-    return trunkScores(this.runtime, this.evaluation, (name) => this.runner.get(name)!, image);
+    return trunkScores(this.runtime, this.evaluation, (name) => this.runner.evaluated(name), image);
   }
 
   takeTimes(): StageTimes[] {

@@ -1,5 +1,5 @@
 /** What a step is given and gives, whatever the schedule: the check of its batch, its losses and gradients. */
-import type { Manifest, OutputPort } from '../artifacts/index.js';
+import { imagesPerRun, type Manifest, type OutputPort } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { UsageError } from '../errors.js';
 import type { NamedTensors } from '../files/tensor.js';
@@ -7,7 +7,12 @@ import type { DeviceTensor } from '../runtime/runtime.js';
 import type { StepReport } from './engine.js';
 
 /** @throws UsageError `ENGINE_BATCH` unless the batch has as many images as the graphs take */
-export function requireBatch({ batch: expected }: Manifest, { image }: Batch): void {
+export function requireBatch(manifest: Manifest, batch: Batch): void {
+  requireImages(batch, imagesPerRun(manifest));
+}
+
+/** @throws UsageError `ENGINE_BATCH` unless the batch has so many images */
+export function requireImages({ image }: Batch, expected: number): void {
   if (image.shape[0] === expected) return;
   throw new UsageError('ENGINE_BATCH', `batch has ${image.shape[0]} images, the graphs take ${expected}`);
 }

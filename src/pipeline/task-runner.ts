@@ -4,9 +4,10 @@
  * falls to pieces.
  */
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import type { Manifest, OutputPort } from '../artifacts/index.js';
+import { keptStates, type Manifest, type OutputPort, startOf } from '../artifacts/index.js';
 import { RunError, UsageError } from '../errors.js';
-import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import type { HostTensor, NamedTensors } from '../files/tensor.js';
+import { averagePrefix } from '../nn/index.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
 import type { LoadedGraph } from './loaded-graphs.js';
 import { SpareTensors } from './spare-tensors.js';
@@ -33,12 +34,12 @@ export class TaskRunner {
     this.states = manifest.states.filter(({ parameter }) => held.has(parameter));
   }
 
-  /** Takes from all tensors those that are held here; without `optimizer` its state is zero. @throws UsageError where one is missing */
+  /** Takes from all tensors those that are held here; without `optimizer` its state is that of a first step. @throws UsageError where one is missing */
   load(weights: NamedTensors, optimizer?: NamedTensors): void {
     for (const { name, shape } of this.parameters) this.place(name, required(weights, name, shape));
-    for (const { name, shape } of this.states) {
-      const zeros = (): HostTensor => float32(shape, new Float32Array(elementCount(shape)));
-      this.place(name, optimizer ? required(optimizer, name, shape) : zeros());
+    for (const entry of this.states) {
+      const { name, shape, transient } = entry;
+      this.place(name, optimizer && !transient ? required(optimizer, name, shape) : startOf(entry, weights));
     }
   }
 
@@ -49,12 +50,17 @@ export class TaskRunner {
 
   /** The same of the optimizer's state. */
   async readOptimizer(): Promise<NamedTensors> {
-    return this.readAll(this.states);
+    return this.readAll(keptStates(this.states));
   }
 
   /** A parameter, statistic or optimizer state. */
   get(name: string): DeviceTensor | undefined {
     return this.state.get(name);
+  }
+
+  /** What a parameter or statistic is evaluated as: its moving average where there is one. */
+  evaluated(name: string): DeviceTensor {
+    return this.state.get(`${averagePrefix}${name}`) ?? this.state.get(name)!;
   }
 
   /**

@@ -7,7 +7,13 @@ import type { RecipeShape } from './schema/index.js';
 
 /** @returns everything that is wrong, in the order of the file; empty for a sound recipe */
 export function consistencyIssues(recipe: RecipeShape): Issue[] {
-  return [...networkIssues(recipe.network), ...splitIssues(recipe), ...headIssues(recipe), ...dataIssues(recipe)];
+  return [
+    ...networkIssues(recipe.network),
+    ...splitIssues(recipe),
+    ...headIssues(recipe),
+    ...microBatchIssues(recipe),
+    ...dataIssues(recipe),
+  ];
 }
 
 function splitIssues({ split, local, network }: RecipeShape): Issue[] {
@@ -30,4 +36,9 @@ function headIssues({ local }: RecipeShape): Issue[] {
   }
   if (rule !== 'auglocal' || local.auglocal !== null) return [];
   return [{ path: ['local', 'auglocal'], allowed: 'an object such as {"depth": 3} (rule auglocal has such heads)' }];
+}
+
+function microBatchIssues({ optimizer: { microBatch }, data: { batch } }: RecipeShape): Issue[] {
+  if (microBatch == null || batch % microBatch === 0) return [];
+  return [{ path: ['optimizer', 'microBatch'], allowed: `a divisor of data.batch, ${batch}` }];
 }

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fillData } from './data-defaults.js';
 import { fillNetwork } from './network-defaults.js';
+import { normaliseLoss, normaliseOptimizer } from './optimizer-defaults.js';
 import type { RecipeShape } from './schema/index.js';
 import { fillLocal, ignoredKeys, type IgnoredKey, keepWhatTheRuleUses } from './local-defaults.js';
 import type { Recipe, SplitConfig } from './types.js';
@@ -20,12 +21,14 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
   const local = keepWhatTheRuleUses(written);
   const writtenSplit = normaliseSplit(shape.split);
   const split = local.rule === 'bp' ? { modules: 1 } : writtenSplit;
+  const loss = normaliseLoss(shape);
   const recipe: Recipe = {
     name: shape.name ?? defaultName,
     network: fillNetwork(shape.network),
     split,
     local,
-    optimizer: shape.optimizer,
+    ...(loss === null ? {} : { loss }),
+    optimizer: normaliseOptimizer(shape),
     schedule: shape.schedule,
     data: fillData(shape.data, shape.network.image),
     seed: shape.seed,

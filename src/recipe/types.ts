@@ -6,6 +6,8 @@ export interface Recipe {
   readonly network: NetworkConfig;
   readonly split: SplitConfig;
   readonly local: LocalConfig;
+  /** Absent where no label is smoothed. */
+  readonly loss?: LossConfig;
   readonly optimizer: OptimizerConfig;
   readonly schedule: ScheduleConfig;
   readonly data: DataConfig;
@@ -96,7 +98,33 @@ export interface LocalConfig {
   readonly runningStatsPasses: number;
 }
 
-export type OptimizerConfig =
+export interface LossConfig {
+  /** ε: a label stands for (1-ε)·one-hot + ε/classes, in all cross-entropies that are trained with. */
+  readonly labelSmoothing: number;
+}
+
+/** Factors of the learning rate, 1 where they are absent. */
+export interface LearningRateFactors {
+  /** Of each module with its heads; linear between the first and the last, or one by one. */
+  readonly modules?: readonly number[] | { readonly first: number; readonly last: number };
+  /** Of the heads of all modules, besides. */
+  readonly heads?: number;
+}
+
+/** What every optimizer has, beside its own; absent where it is switched off. */
+export interface CommonOptimizerConfig {
+  /** Largest L2 norm of the gradients that one update has: of a module, or of a head. */
+  readonly clipNorm?: number;
+  /** Moving average of the weights. */
+  readonly ema?: { readonly decay: number; readonly warmup: boolean };
+  readonly learningRateFactors?: LearningRateFactors;
+  /** Images that are run at once, a divisor of the batch. */
+  readonly microBatch?: number;
+}
+
+export type OptimizerConfig = CommonOptimizerConfig & OwnOptimizerConfig;
+
+type OwnOptimizerConfig =
   | {
       readonly type: 'sgd';
       readonly learningRate: number;

@@ -1,5 +1,5 @@
 /** How a training begins: as a new run, or where an old one was left. Nothing is written yet. */
-import { checkWeights, type Manifest } from '../artifacts/index.js';
+import { checkWeights, keptStates, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import type { NamedTensors } from '../files/tensor.js';
@@ -42,7 +42,7 @@ export async function begin(given: Recipe, options: TrainOptions): Promise<Begin
   return { recipe, overrides, run, weights: null };
 }
 
-/** Weights and optimizer state to start from, checked; `optimizer: null` stands for zeros. */
+/** Weights and optimizer state to start from, checked; `optimizer: null` stands for that of a first step. */
 export function startingState(
   { recipe, run, weights: given }: Beginning,
   manifest: Manifest,
@@ -52,7 +52,7 @@ export function startingState(
     return { weights, optimizer: null };
   }
   const { folder, weights, optimizer } = run.checkpoint;
-  const states = manifest.states.map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
+  const states = keptStates(manifest.states).map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
   return {
     weights: checkWeights(weights, manifest.parameters, `${folder}/weights.safetensors`),
     optimizer: checkWeights(optimizer, states, `${folder}/optimizer.safetensors`),

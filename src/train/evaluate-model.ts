@@ -1,6 +1,6 @@
 /** Evaluating what lies on the disk: a run folder, or an image classifier in an `.onnx` file. */
 import { stat } from 'node:fs/promises';
-import { buildGraphs, checkWeights } from '../artifacts/index.js';
+import { averagedWeights, buildGraphs, checkWeights } from '../artifacts/index.js';
 import { type AnyDataset, isInMemory } from '../data/dataset.js';
 import { openDataset } from '../data/open.js';
 import { InputError, RunError } from '../errors.js';
@@ -24,6 +24,8 @@ export interface EvaluateModelOptions {
   readonly threads?: number;
   /** Of a run's network. Default `auto`. */
   readonly lowering?: string;
+  /** Whether a run that keeps moving averages of its weights is evaluated with them. Default true. */
+  readonly ema?: boolean;
 }
 
 export interface ModelEvaluation extends Evaluation {
@@ -75,10 +77,15 @@ export async function evaluateModel(path: string, options: EvaluateModelOptions 
   }
 }
 
-async function openScorer(path: string, runtime: Runtime, { lowering }: EvaluateModelOptions): Promise<Scorer> {
+async function openScorer(
+  path: string,
+  runtime: Runtime,
+  { lowering, ema = true }: EvaluateModelOptions,
+): Promise<Scorer> {
   if (await isFolder(path)) {
     const { recipe, checkpoint } = await readRun(path);
-    return TrunkScorer.open(runtime, recipe, checkpoint.weights, checkpoint.folder, lowering);
+    const weights = ema ? averagedWeights(checkpoint.weights, checkpoint.optimizer) : checkpoint.weights;
+    return TrunkScorer.open(runtime, recipe, weights, checkpoint.folder, lowering);
   }
   const classifier = await loadClassifier(path, runtime);
   return {

@@ -10,6 +10,8 @@ export interface StateDictOptions {
   readonly weights?: string | undefined;
   /** Whose names to write. Default `hpff`. */
   readonly naming?: NamingName | undefined;
+  /** Whether moving averages stand for the weights of a run that keeps them. Default true. */
+  readonly ema?: boolean | undefined;
 }
 
 export interface StateDictFile {
@@ -29,8 +31,8 @@ export async function exportStateDict(
   file: string,
   options: StateDictOptions = {},
 ): Promise<StateDictFile> {
-  const { weights: from, naming = 'hpff' } = options;
-  const { recipe, weights, steps } = await readTrainedModel(run, { weights: from });
+  const { weights: from, naming = 'hpff', ema } = options;
+  const { recipe, weights, steps } = await readTrainedModel(run, { weights: from, ema });
   const tensors = stateDict(weights, recipe, naming, steps);
   await writeSafetensors(file, tensors, { format: 'pt', ...metadataOf(recipe) });
   const elements = [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);

@@ -1,7 +1,7 @@
 /** The network that is to be exported: a run's recipe and latest weights, or a file's. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkWeights } from '../artifacts/index.js';
+import { averagedWeights, checkWeights } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import { readSafetensors } from '../files/safetensors.js';
@@ -16,6 +16,8 @@ export interface ModelSource {
   readonly weights?: string | undefined;
   /** Whose names that file has. Default: recognized. */
   readonly naming?: NamingName | undefined;
+  /** Whether moving averages stand for the weights of a run that keeps them. Default true. */
+  readonly ema?: boolean | undefined;
 }
 
 export interface TrainedModel {
@@ -30,7 +32,8 @@ export interface TrainedModel {
  * @param path the folder of a run; with weights a recipe's file will do
  * @throws InputError as `readRun`, or as `readRecipe`, `readSafetensors` and `fitWeights`
  */
-export async function readTrainedModel(path: string, { weights: file, naming }: ModelSource): Promise<TrainedModel> {
+export async function readTrainedModel(path: string, source: ModelSource): Promise<TrainedModel> {
+  const { weights: file, naming, ema = true } = source;
   if (file !== undefined) {
     const recipe = await readRecipe((await isFile(path)) ? path : join(path, 'recipe.json'));
     const { tensors } = await readSafetensors(file);
@@ -43,7 +46,8 @@ export async function readTrainedModel(path: string, { weights: file, naming }: 
   const { recipe, checkpoint } = await readRun(path);
   const specs = buildStep(recipe, 2).parameters; // they do not depend on the batch
   const where = join(checkpoint.folder, 'weights.safetensors');
-  return { recipe, weights: checkWeights(checkpoint.weights, specs, where), steps: checkpoint.state.step };
+  const weights = ema ? averagedWeights(checkpoint.weights, checkpoint.optimizer) : checkpoint.weights;
+  return { recipe, weights: checkWeights(weights, specs, where), steps: checkpoint.state.step };
 }
 
 /** What cannot be looked at is left to who reads it. */

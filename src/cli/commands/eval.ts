@@ -8,6 +8,7 @@ import { Output } from '../output.js';
 
 interface EvalOptions extends CommonOptions {
   readonly data?: string;
+  readonly ema: boolean;
   readonly dataset?: DatasetName;
   readonly lowering: string;
   readonly threads?: number;
@@ -21,6 +22,7 @@ export const addEval: AddCommand = (program, streams) => {
   newCommand(program, 'eval <model>', 'measure accuracy and loss of a run folder or an .onnx file on test images')
     .option('--data <path>', 'folder of the data set (digits are bundled)')
     .addOption(choiceOption('--dataset <name>', "data set, instead of the recipe's", datasetNames))
+    .option('--no-ema', 'of a run: the weights as trained, not their moving averages')
     .addOption(loweringOption())
     .addOption(threadsOption())
     .addHelpText('after', details)

@@ -11,6 +11,7 @@ interface ExportCommandOptions extends CommonOptions {
   readonly output: string;
   readonly weights?: string;
   readonly naming?: NamingName;
+  readonly ema: boolean;
   readonly data?: string;
   readonly threads?: number;
 }
@@ -27,20 +28,22 @@ export const addExport: AddCommand = (program, streams) => {
     .requiredOption('-o, --output <file>', 'ONNX or safetensors file to write')
     .option('--weights <file>', "safetensors file with the trunk, instead of the run's latest checkpoint")
     .addOption(namingOption('whose names tensors have'))
+    .option('--no-ema', 'the weights as trained, not their moving averages')
     .option('--data <path>', 'folder of the data set, to verify the model with its test images')
     .addOption(threadsOption())
     .addHelpText('after', details)
     .action(async (run: string, options: ExportCommandOptions) => {
       const output = new Output(streams, options.json ?? false);
       if (options.output.endsWith('.safetensors')) return writeStateDict(run, options, output);
-      const { weights, naming, data, threads } = options;
+      const { weights, naming, ema, data, threads } = options;
       if (naming !== undefined && weights === undefined) {
         throw new InputError(
           'USAGE',
           '--naming: found with an ONNX model, allowed: with --weights or a .safetensors file to write',
         );
       }
-      const { verifiedWith, ...written } = await exportRun(run, options.output, { weights, naming, data, threads });
+      const source = { weights, naming, ema };
+      const { verifiedWith, ...written } = await exportRun(run, options.output, { ...source, data, threads });
       const { bytes, images, maxRelativeDifference } = written;
       output.result(
         { file: options.output, maxRelativeDifference, images, verifiedWith, bytes },
@@ -55,8 +58,8 @@ async function writeStateDict(run: string, options: ExportCommandOptions, output
     if (options[name] === undefined) continue;
     throw new InputError('USAGE', `--${name}: found with a .safetensors file to write, allowed: with an ONNX model`);
   }
-  const { output: file, weights, naming } = options;
-  const written = await exportStateDict(run, file, { weights, naming });
+  const { output: file, weights, naming, ema } = options;
+  const written = await exportStateDict(run, file, { weights, naming, ema });
   output.result(
     { file, ...written },
     `${file}: ${written.tensors} tensors, ${written.elements} elements, naming ${written.naming}`,

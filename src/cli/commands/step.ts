@@ -30,7 +30,7 @@ interface StepOptions extends CommonOptions {
 }
 
 const details = `
-The output has grad/<parameter> of the first step, param/<parameter> after the last, and of each step, float32 [steps], loss/total, weighted, and
+The output has grad/<parameter> of the first step, param/<parameter> after the last (and ema/<parameter> where the recipe has an average), and of each step, float32 [steps], loss/total, weighted, and
 loss/<module>/<independent|cascade|final>/<classifier|decoder>, before weighting. Momentum starts at zero; the learning rate is the recipe's, constant.`;
 
 export const addStep: AddCommand = (program, streams) => {

@@ -3,8 +3,8 @@ import type { LossOps } from '../../graph/ops/loss.js';
 import { only, refused, type RulesFor } from '../rule.js';
 
 export const lossRules: RulesFor<LossOps> = {
-  SoftmaxCrossEntropy: ({ inputs: [logits, labels] }, cotangents) => [
-    logits!.graph.apply('SoftmaxCrossEntropyGrad', [logits!, labels!, only(cotangents)], {})[0],
+  SoftmaxCrossEntropy: ({ inputs: [logits, labels], attributes }, cotangents) => [
+    logits!.graph.apply('SoftmaxCrossEntropyGrad', [logits!, labels!, only(cotangents)], attributes)[0],
     undefined,
   ],
   SoftmaxCrossEntropyGrad: null,

@@ -5,11 +5,16 @@ import type { ShapeRule } from '../operators.js';
 import { float32Type, sameShape, type TensorType } from '../types.js';
 import { expectFloat32, expectRanks, expectStatic } from './arity.js';
 
+interface SmoothingAttributes {
+  /** ε from 0 to 1: a label stands for (1-ε)·one-hot + ε/classes. */
+  readonly smoothing: number;
+}
+
 export interface LossOps {
-  /** (logits [N, classes], labels int64 [N]) → mean cross-entropy, shape []. */
-  SoftmaxCrossEntropy: Record<string, never>;
-  /** (logits, labels, cotangent []) → (softmax - one-hot)·cotangent / N. */
-  SoftmaxCrossEntropyGrad: Record<string, never>;
+  /** (logits [N, classes], labels int64 [N]) → mean cross-entropy of the smoothed labels, shape []. */
+  SoftmaxCrossEntropy: SmoothingAttributes;
+  /** (logits, labels, cotangent []) → (softmax - smoothed labels)·cotangent / N. */
+  SoftmaxCrossEntropyGrad: SmoothingAttributes;
   /** (logits, targets in [0, 1], both any shape) → mean binary cross-entropy of sigmoid(logits), shape []. */
   BinaryCrossEntropy: Record<string, never>;
   /** (logits, targets, cotangent []) → (sigmoid - target)·cotangent / elements. */
@@ -18,7 +23,13 @@ export interface LossOps {
 
 type Fail = (problem: string) => UsageError;
 
-function expectClassification(logits: TensorType, labels: TensorType, fail: Fail): void {
+function expectClassification(
+  logits: TensorType,
+  labels: TensorType,
+  { smoothing }: SmoothingAttributes,
+  fail: Fail,
+): void {
+  if (!(smoothing >= 0 && smoothing <= 1)) throw fail(`smoothing must be from 0 to 1, found ${smoothing}`);
   expectFloat32([logits], fail);
   expectStatic(logits.shape[1], 1, fail);
   if (labels.dtype !== 'int64' || labels.shape[0] !== logits.shape[0]) {
@@ -32,14 +43,14 @@ function expectTargets(logits: TensorType, targets: TensorType, fail: Fail): voi
 }
 
 export const lossShapes = {
-  SoftmaxCrossEntropy: (inputs, _attributes, fail) => {
+  SoftmaxCrossEntropy: (inputs, attributes, fail) => {
     const [logits, labels] = expectRanks(inputs, [2, 1], fail);
-    expectClassification(logits, labels, fail);
+    expectClassification(logits, labels, attributes, fail);
     return [float32Type([])];
   },
-  SoftmaxCrossEntropyGrad: (inputs, _attributes, fail) => {
+  SoftmaxCrossEntropyGrad: (inputs, attributes, fail) => {
     const [logits, labels, cotangent] = expectRanks(inputs, [2, 1, 0], fail);
-    expectClassification(logits, labels, fail);
+    expectClassification(logits, labels, attributes, fail);
     expectFloat32([cotangent], fail);
     return [float32Type(logits.shape)];
   },
@@ -56,9 +67,13 @@ export const lossShapes = {
   },
 } satisfies { [O in keyof LossOps]: ShapeRule<O> };
 
-/** Mean over the batch of -log softmax(logits)[label]. */
-export const softmaxCrossEntropy = (logits: Value, labels: Value): Value =>
-  logits.graph.apply('SoftmaxCrossEntropy', [logits, labels], {})[0]!;
+/**
+ * Mean over the batch of -Σ_c t_c·log softmax(logits)_c with targets t = (1-ε)·one-hot(label) + ε/classes (label smoothing, Szegedy et al. 2016,
+ * section 7; as PyTorch's `label_smoothing`).
+ * @param smoothing ε; 0: of -log softmax(logits)[label]
+ */
+export const softmaxCrossEntropy = (logits: Value, labels: Value, smoothing = 0): Value =>
+  logits.graph.apply('SoftmaxCrossEntropy', [logits, labels], { smoothing })[0]!;
 
 /** Mean over all elements of -(t·log σ(z) + (1-t)·log(1-σ(z))). */
 export const binaryCrossEntropy = (logits: Value, targets: Value): Value =>

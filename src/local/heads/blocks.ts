@@ -11,8 +11,15 @@ import type { Head } from './head.js';
  *
  * @param reduction of the features: the image's sides are longer by this factor
  * @param label int64 [N]
+ * @param labelSmoothing of the cross-entropy
  */
-export function blocksHead(blocks: readonly Block[], reduction: number, classes: number, label: Value): Head {
+export function blocksHead(
+  blocks: readonly Block[],
+  reduction: number,
+  classes: number,
+  label: Value,
+  labelSmoothing = 0,
+): Head {
   return {
     kind: 'classifier',
     build: (context: LayerContext, features) => {
@@ -24,7 +31,7 @@ export function blocksHead(blocks: readonly Block[], reduction: number, classes:
       }, features);
       return dense(context, 'fc1', globalAveragePool(last), classes);
     },
-    loss: (output) => softmaxCrossEntropy(output, label),
+    loss: (output) => softmaxCrossEntropy(output, label, labelSmoothing),
   };
 }
 

@@ -17,8 +17,15 @@ type ClassifierConfig = LocalConfig['classifier'];
 /**
  * @param label int64 [N]
  * @param finalWidth channels that the trunk's last block gives; the net `imagenet` goes by them
+ * @param labelSmoothing of the cross-entropy
  */
-export function classifierHead(config: ClassifierConfig, classes: number, label: Value, finalWidth = 0): Head {
+export function classifierHead(
+  config: ClassifierConfig,
+  classes: number,
+  label: Value,
+  finalWidth = 0,
+  labelSmoothing = 0,
+): Head {
   // A contrastive head ends in a feature vector, the others in class scores.
   const outputs = config.loss === 'contrastive' ? config.features : classes;
   return {
@@ -36,7 +43,7 @@ export function classifierHead(config: ClassifierConfig, classes: number, label:
     loss: (output) =>
       config.loss === 'contrastive'
         ? supervisedContrastive(output, label, classes, config.temperature)
-        : softmaxCrossEntropy(output, label),
+        : softmaxCrossEntropy(output, label, labelSmoothing),
   };
 }
 

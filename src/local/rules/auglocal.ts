@@ -2,7 +2,8 @@
 import { blocksHead, evenlySampled, pyramidDepth } from '../heads/blocks.js';
 import type { LocalRuleHeads } from './rule.js';
 
-export const auglocal: LocalRuleHeads = ({ local, network }, targets, _level, { position, later, reduction }) => {
+export const auglocal: LocalRuleHeads = (recipe, targets, _level, { position, later, reduction }) => {
+  const { local, network, loss } = recipe;
   const blocks = evenlySampled(later, pyramidDepth(local.auglocal!, position));
-  return [{ head: blocksHead(blocks, reduction, network.classes, targets.label), weight: 1 }];
+  return [{ head: blocksHead(blocks, reduction, network.classes, targets.label, loss?.labelSmoothing), weight: 1 }];
 };

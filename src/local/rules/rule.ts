@@ -48,5 +48,5 @@ export const lambdaAt = ([first, last]: LambdaPair, position: number): number =>
   first * (1 - position) + last * position;
 
 /** The classifier head that the recipe asks for. */
-export const classifierOn = ({ local, network }: Recipe, { label }: Targets, { later }: ModulePlace): Head =>
-  classifierHead(local.classifier, network.classes, label, later.at(-1)!.kind.width);
+export const classifierOn = ({ local, network, loss }: Recipe, { label }: Targets, { later }: ModulePlace): Head =>
+  classifierHead(local.classifier, network.classes, label, later.at(-1)!.kind.width, loss?.labelSmoothing);

@@ -5,20 +5,20 @@ import type { Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
 
 export const lossLowering: LoweringFor<LossOps> = {
-  // mean over N of log Σ exp(z - max) - (z[label] - max)
-  SoftmaxCrossEntropy: (emit, { inputs: [logits] }, [z, labels]) => {
+  // mean over N of log Σ exp(z - max) - Σ t·(z - max), since the targets t add up to 1
+  SoftmaxCrossEntropy: (emit, { inputs: [logits], attributes: { smoothing } }, [z, labels]) => {
     const shifted = emit.op('Sub', [z!, emit.op('ReduceMax', [z!], { axes: [1], keepdims: 1 })]);
     const partition = emit.op('ReduceSum', [emit.op('Exp', [shifted]), emit.ints([1])], { keepdims: 0 });
     const picked = emit.op(
       'ReduceSum',
-      [emit.op('Mul', [shifted, oneHot(emit, labels!, staticDim(logits!.shape, 1))]), emit.ints([1])],
+      [emit.op('Mul', [shifted, targetsOf(emit, labels!, staticDim(logits!.shape, 1), smoothing)]), emit.ints([1])],
       { keepdims: 0 },
     );
     return [emit.op('ReduceMean', [emit.op('Sub', [emit.op('Log', [partition]), picked])], { axes: [0], keepdims: 0 })];
   },
-  SoftmaxCrossEntropyGrad: (emit, { inputs: [logits] }, [z, labels, cotangent]) => {
+  SoftmaxCrossEntropyGrad: (emit, { inputs: [logits], attributes: { smoothing } }, [z, labels, cotangent]) => {
     const [batch, classes] = staticShape(logits!.shape) as [number, number];
-    const error = emit.op('Sub', [emit.op('Softmax', [z!], { axis: 1 }), oneHot(emit, labels!, classes)]);
+    const error = emit.op('Sub', [emit.op('Softmax', [z!], { axis: 1 }), targetsOf(emit, labels!, classes, smoothing)]);
     return [emit.op('Mul', [error, emit.op('Mul', [cotangent!, emit.floats([1 / batch], [])])])];
   },
   // mean of max(z, 0) - z·t + log(1 + e^-|z|)
@@ -37,6 +37,8 @@ export const lossLowering: LoweringFor<LossOps> = {
   },
 };
 
-function oneHot(emit: Emitter, labels: string, classes: number): string {
-  return emit.op('OneHot', [labels, emit.ints([classes]), emit.floats([0, 1])], { axis: 1 });
+/** (1-ε)·one-hot + ε/classes */
+function targetsOf(emit: Emitter, labels: string, classes: number, smoothing: number): string {
+  const others = smoothing / classes;
+  return emit.op('OneHot', [labels, emit.ints([classes]), emit.floats([others, 1 - smoothing + others])], { axis: 1 });
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { integer, object } from '../fields.js';
 import { data } from './data.js';
 import { local } from './local.js';
+import { loss } from './loss.js';
 import { network } from './network.js';
 import { optimizer } from './optimizer.js';
 import { schedule } from './schedule.js';
@@ -26,6 +27,7 @@ export const recipeSchema = object({
   network,
   split: split.optional(),
   local,
+  loss: loss.optional(),
   optimizer,
   schedule,
   data,

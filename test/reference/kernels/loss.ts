@@ -15,15 +15,26 @@ function softmax(logits: Float64Array): Float64Array {
   return powers.map((power) => power / total);
 }
 
+/** What a label stands for. */
+const target = (own: boolean, classes: number, smoothing: number): number =>
+  (own ? 1 - smoothing : 0) + smoothing / classes;
+
 export const lossKernels: KernelsFor<LossOps> = {
-  SoftmaxCrossEntropy: ([logits, labels]) => {
-    const losses = rows(logits!).map((row, n) => -Math.log(softmax(row)[labels!.data[n]!]!));
+  SoftmaxCrossEntropy: ([logits, labels], { smoothing }) => {
+    const losses = rows(logits!).map((row, n) =>
+      softmax(row).reduce(
+        (loss, p, label) => loss - target(label === labels!.data[n], row.length, smoothing) * Math.log(p),
+        0,
+      ),
+    );
     return [Float64Array.of(losses.reduce((sum, loss) => sum + loss, 0) / losses.length)];
   },
-  SoftmaxCrossEntropyGrad: ([logits, labels, cotangent]) => {
+  SoftmaxCrossEntropyGrad: ([logits, labels, cotangent], { smoothing }) => {
     const [batch] = logits!.shape;
     const gradients = rows(logits!).map((row, n) =>
-      softmax(row).map((p, label) => ((p - (label === labels!.data[n] ? 1 : 0)) * cotangent!.data[0]!) / batch!),
+      softmax(row).map((p, label) => {
+        return ((p - target(label === labels!.data[n], row.length, smoothing)) * cotangent!.data[0]!) / batch!;
+      }),
     );
     return [Float64Array.from(gradients.flatMap((row) => [...row]))];
   },
