@@ -53,7 +53,14 @@ const PHASES = ['forward', 'heads', 'relay', 'update', 'heads, optimizer', 'upda
 
 const phaseOf = ({ part, phase }: NodeCost): string => (part === 'optimizer' ? `${phase}, optimizer` : phase);
 
-const PARTS: readonly NodeCost['part'][] = ['trunk', 'heads.classifier', 'heads.decoder', 'heads.other', 'optimizer'];
+const PARTS: readonly NodeCost['part'][] = [
+  'trunk',
+  'heads.classifier',
+  'heads.decoder',
+  'heads.similarity',
+  'heads.other',
+  'optimizer',
+];
 
 /** @param order of the rows, all of them; default: by cost */
 function table(

@@ -29,6 +29,13 @@ describe('placeOf', () => {
       'heads.classifier',
       'heads.3.independent.classifier.fc1',
     ],
+    [
+      '1/heads/heads.1.cascade.similarity/conv1/nchwc.Conv',
+      1,
+      'heads',
+      'heads.similarity',
+      'heads.1.cascade.similarity.conv1',
+    ],
     // A gradient, within a scope that is its node's too.
     [
       '3/heads/heads.3.cascade.decoder.1/patch1/heads.3.cascade.decoder.1/patch1/conv2/MatMul_12',

@@ -6,11 +6,12 @@
 import { RunError } from '../errors.js';
 import type { Phase } from '../local/index.js';
 import type { TaskProfile } from '../pipeline/index.js';
+import type { HeadKind } from '../recipe/types.js';
 import type { NodeProfile } from '../runtime/runtime.js';
 import { median } from './median.js';
 
 /** What a node is for. `heads.other`: what joins a module's heads, and the loss of the network's own classifier. */
-export type Part = 'trunk' | 'heads.classifier' | 'heads.decoder' | 'heads.other' | 'optimizer';
+export type Part = 'trunk' | `heads.${HeadKind}` | 'heads.other' | 'optimizer';
 
 export interface Place {
   readonly module: number;
@@ -112,7 +113,7 @@ function layerOf(scope: string): string {
 
 function partOf(scope: string, layer: string, phase: Phase): Part {
   if (scope.startsWith('optimizer/')) return 'optimizer';
-  const head = /^heads\.\d+\.[a-z]+\.(classifier|decoder)/.exec(layer)?.[1];
-  if (head === 'classifier' || head === 'decoder') return `heads.${head}`;
+  const head = /^heads\.\d+\.[a-z]+\.(classifier|decoder|similarity)/.exec(layer)?.[1] as HeadKind | undefined;
+  if (head) return `heads.${head}`;
   return phase === 'heads' ? 'heads.other' : 'trunk';
 }
