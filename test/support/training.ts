@@ -39,7 +39,7 @@ export function latestBits(run: string): { step: number; weights: string; optimi
   return { step, weights: hash('weights'), optimizer: hash('optimizer') };
 }
 
-const neverTheSame = ['imagesPerSecond', 'stepSeconds', 'peakBytes', 'residentBytes', 'stages'];
+const neverTheSame = ['imagesPerSecond', 'stepSeconds', 'dataSeconds', 'peakBytes', 'residentBytes', 'stages'];
 
 /** Lines of metrics.jsonl without what is never the same twice: time and memory. */
 export function metricsOf(run: string): Partial<MetricsEvent>[] {

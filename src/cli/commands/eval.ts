@@ -16,7 +16,8 @@ interface EvalOptions extends CommonOptions {
 
 const details = `
 Images are prepared as the recipe says that a run has and an exported model carries. Any other model needs --dataset and gets
-pixel values in [0, 1], grey images repeated to its channels and centred on black to its size.`;
+pixel values in [0, 1]; grey images repeated to its channels and centred on black to its size, image-folder and parquet resized and cut
+from the centre.`;
 
 export const addEval: AddCommand = (program, streams) => {
   newCommand(program, 'eval <model>', 'measure accuracy and loss of a run folder or an .onnx file on test images')
