@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
-import { balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
+import { backendNames, balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
 import { parseDevices } from '../runtime/device.js';
 
 export const epochsOption = () =>
@@ -53,6 +53,8 @@ export const scheduleOption = () =>
 /** @param more lowerings that only some commands know */
 export const loweringOption = (...more: readonly string[]) =>
   choiceOption('--lowering <lowering>', 'how operators are written', [...loweringNames, ...more]).default('auto');
+export const backendOption = () =>
+  choiceOption('--backend <backend>', "ordinary sessions, or ONNX Runtime's training API", backendNames);
 export const deviceOption = () =>
   new Option(
     '--device <device>',

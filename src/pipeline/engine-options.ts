@@ -1,5 +1,5 @@
 /** What an engine can be told, and what opening one gives. */
-import type { Manifest } from '../artifacts/index.js';
+import type { Manifest, RateTable } from '../artifacts/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { LoweringChoice } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';
@@ -37,6 +37,10 @@ export interface EngineOptions {
   readonly profileFolder?: string;
   /** Is told of each task of the schedule `async` when it has run. */
   readonly trace?: (event: TraceEvent) => void;
+  /** Which of ONNX Runtime's interfaces trains: `sessions` (default) or `ort-training`, its training API. The lowering `ort-training` says the latter too. */
+  readonly backend?: string | undefined;
+  /** Of the training API: learning rates by epoch, for libraries that must know them ahead. Default: the recipe's, constant. */
+  readonly rates?: RateTable;
   /** Takes a line on what was chosen, and why. */
   readonly note?: (line: string) => void;
 }

@@ -8,7 +8,9 @@ import { begin, changedCircumstances, requireSameData, startingState } from './b
 import type { TrainListener } from './events.js';
 import { learningRate } from './learning-rate.js';
 import { trainThroughLosses } from './recovery.js';
+import { RunLock } from './run-lock.js';
 import { paceOf, type TrainOptions } from './options.js';
+import { trainingSessionOptions } from './ort-training.js';
 import { alsoTracing, openTrace } from './trace.js';
 import { loadTrainingData } from './training-data.js';
 import { Training, type TrainResult } from './training.js';
@@ -20,21 +22,26 @@ import { Training, type TrainResult } from './training.js';
  * not, on the same machine, threads, schedule and lowering.
  *
  * @throws InputError where recipe, data, options or folder are not as they must be; RunError `LOSS_NOT_FINITE` or `WEIGHTS_NOT_FINITE`
- * where training diverges (the last checkpoint is from before), `TRAIN_INTERRUPTED` where `options.signal` stopped it
+ * where training diverges (the last checkpoint is from before), `TRAIN_INTERRUPTED` where `options.signal` stopped it;
+ * InputError `LOCKED` where another process trains in the folder
  */
 export async function train(given: Recipe, options: TrainOptions, listener: TrainListener = {}): Promise<TrainResult> {
   const pace = paceOf(options);
+  await using lock = new RunLock(options.folder);
+  if (options.resume) await lock.take();
   const beginning = await begin(given, options);
   warnOfNoLearning(beginning.recipe, listener);
   const data = await loadTrainingData(beginning.recipe, options.data);
   requireSameData(beginning, data.hash);
   await using tracing = await openTrace(options, beginning.recipe.name, listener);
   const { schedule = 'sync', lowering, device = 'cpu', threads, delay, stages, balance, note } = options;
-  const trace: TrainOptions['trace'] = (event) => {
+  const toldOf: TrainOptions['trace'] = (event) => {
     tracing?.task(event);
     options.trace?.(event);
   };
-  const settings = { schedule, lowering, device, threads, delay, stages, balance, trace, note };
+  const trace = tracing || options.trace ? toldOf : undefined;
+  const training = trainingSessionOptions(beginning, options, data.train.batchesPerEpoch);
+  const settings = { schedule, lowering, device, threads, delay, stages, balance, trace, note, ...training };
   const { cluster, folder, signal } = options;
   const open = cluster
     ? await openCluster(beginning.recipe, cluster, settings, path.resolve(folder), signal)
@@ -50,12 +57,13 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
       threads: threads ?? (cluster || schedule === 'async' ? 1 : availableParallelism()),
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
-    tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
     const told = tracing ? alsoTracing(listener, tracing) : listener;
     return await trainThroughLosses(open, beginning, given, options, told, async (from) => {
+      // Stages may be others after a loss.
+      tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
       const { weights, optimizer } = startingState(from, manifest);
       open.engine.load(weights, optimizer ?? undefined);
-      return new Training(from, data, open, computed, pace, options, told).run();
+      return new Training(from, data, open, computed, pace, options, told, lock).run();
     });
   } finally {
     await open.leave?.();

@@ -45,7 +45,7 @@ export const addStep: AddCommand = (program, streams) => {
     .addOption(scheduleOption())
     .addOption(delayOption())
     .addOption(stagesOption())
-    .addOption(loweringOption())
+    .addOption(loweringOption('ort-training'))
     .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())

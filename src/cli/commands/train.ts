@@ -7,6 +7,7 @@ import { leaveReport } from '../../report/index.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
+  backendOption,
   balanceOption,
   delayOption,
   deviceOption,
@@ -72,7 +73,8 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(delayOption())
     .addOption(stagesOption())
     .addOption(balanceOption())
-    .addOption(loweringOption())
+    .addOption(loweringOption('ort-training'))
+    .addOption(backendOption())
     .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())

@@ -1,0 +1,136 @@
+/**
+ * The training API of onnxruntime-web 1.19.2, in Node. It sets no learning rate, reads no optimizer state, and writes neither checkpoints nor models.
+ *
+ * Its forward pass and backward pass are one call; a forward pass by itself is an inference session's, with the parameters copied out of the training session.
+ */
+import { RunError } from '../../errors.js';
+import { elementCount, float32, type HostTensor, type NamedTensors } from '../../files/tensor.js';
+import { trainingRuntime } from '../../lower/index.js';
+import type { SessionFiles, TrainingLibrary, TrainingSession } from './session.js';
+import {
+  loadWebApi,
+  type WebApi,
+  type WebInferenceSession,
+  type WebTensor,
+  type WebTensors,
+  type WebTrainingSession,
+} from './web-api.js';
+
+/** 3: errors only. ONNX Runtime warns of shapes of its own optimizers. */
+const sessionOptions = { logSeverityLevel: 3 };
+
+/** @throws InputError `TRAINING_PACKAGE` */
+export function openWebTraining(): TrainingLibrary {
+  const api = loadWebApi();
+  api.env.logLevel = 'error';
+  // Its threads are workers that keep a process alive.
+  api.env.wasm.numThreads = 1;
+  return {
+    name: `onnxruntime-web ${trainingRuntime} (WebAssembly, one thread)`,
+    version: trainingRuntime,
+    complete: false,
+    createSession: async (files) => WebSession.create(api, files),
+    dispose: () => {},
+  };
+}
+
+class WebSession implements TrainingSession {
+  private constructor(
+    private readonly api: WebApi,
+    private readonly files: Pick<SessionFiles, 'name' | 'tensors'>,
+    private readonly session: WebTrainingSession,
+    private readonly forwards: WebInferenceSession | null,
+  ) {}
+
+  static async create(api: WebApi, files: SessionFiles): Promise<WebSession> {
+    const { name, tensors, forwardModel } = files;
+    const models = {
+      checkpointState: files.checkpoint,
+      trainModel: files.trainingModel,
+      evalModel: files.evaluationModel,
+      optimizerModel: files.optimizerModel,
+    };
+    const session = await attempt(name, 'create a session', async () =>
+      api.TrainingSession.create(models, sessionOptions),
+    );
+    const forwards =
+      forwardModel &&
+      (await attempt(name, 'create a session', async () => api.InferenceSession.create(forwardModel, sessionOptions)));
+    return new WebSession(api, { name, tensors }, session, forwards);
+  }
+
+  get inputs(): readonly string[] {
+    return this.session.trainingInputNames;
+  }
+
+  async trainStep(feeds: NamedTensors): Promise<NamedTensors> {
+    const given = this.record(this.inputs, feeds);
+    return fromWeb(await this.attempt('train', async () => this.session.runTrainStep(given)));
+  }
+
+  async optimizerStep(): Promise<void> {
+    await this.attempt('update', async () => this.session.runOptimizerStep());
+  }
+
+  async lazyResetGrad(): Promise<void> {
+    await this.attempt('reset its gradients', async () => this.session.lazyResetGrad());
+  }
+
+  async forward(feeds: NamedTensors): Promise<NamedTensors> {
+    const forwards = this.forwards!;
+    const all = new Map([...(await this.readTensors()), ...feeds]);
+    return fromWeb(await this.attempt('run forward', async () => forwards.run(this.record(forwards.inputNames, all))));
+  }
+
+  async readTensors(): Promise<NamedTensors> {
+    const { data } = await this.attempt('read its parameters', async () => this.session.getContiguousParameters(false));
+    let at = 0;
+    return new Map(
+      this.files.tensors.map(({ name, shape }): [string, HostTensor] => {
+        const elements = (data as Float32Array).slice(at, (at += elementCount(shape)));
+        return [name, float32(shape, elements)];
+      }),
+    );
+  }
+
+  async dispose(): Promise<void> {
+    await this.forwards?.release();
+    await this.session.release();
+  }
+
+  private record(names: readonly string[], tensors: NamedTensors): WebTensors {
+    return Object.fromEntries(
+      names.map((name): [string, WebTensor] => {
+        const { dtype, data, shape } = tensors.get(name)!;
+        return [name, new this.api.Tensor(dtype, data, shape)];
+      }),
+    );
+  }
+
+  private async attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+    return attempt(this.files.name, what, work);
+  }
+}
+
+function fromWeb(tensors: WebTensors): NamedTensors {
+  return new Map(
+    Object.entries(tensors).map(([name, { type, dims, data }]) => [
+      name,
+      { dtype: type as HostTensor['dtype'], shape: dims, data: data as Float32Array },
+    ]),
+  );
+}
+
+/** Failures as errors; the build has C++ exceptions that reach JavaScript as bare numbers. */
+async function attempt<T>(name: string, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : `it broke off (exception ${String(cause)})`;
+    throw new RunError(
+      'TRAINING_SESSION',
+      `${name}: onnxruntime-web ${trainingRuntime} could not ${what}: ${reason.replace(/\s+/g, ' ')}`,
+      { cause },
+    );
+  }
+}
