@@ -1,6 +1,6 @@
 /** Training on workers over NATS, in processes of their own: the bits of one process, whatever is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,15 @@ const reason = noNatsServer === null ? '' : ` (skipped: ${noNatsServer})`;
 
 // Each test starts several processes, and losses are noticed after seconds.
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
+
+interface TraceItem {
+  readonly name: string;
+  readonly cat?: string;
+  readonly tid: number;
+  readonly ts?: number;
+  readonly dur?: number;
+  readonly args: { readonly name?: string; readonly module?: number; readonly step?: number };
+}
 
 interface Program {
   readonly child: ChildProcess;
@@ -123,9 +132,32 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
     await using server = await NatsServer.start();
     for (let i = 0; i < workers; i++) startWorker(server.url);
     const folder = path.join(root, `workers-${workers}`);
-    const settings = ['--workers', String(workers), '--delay', String(delay)];
+    const trace = path.join(root, `workers-${workers}.json`);
+    const settings = ['--workers', String(workers), '--delay', String(delay), '--trace', trace];
+    const before = Date.now();
     await expectSameRun(startTraining(folder, server.url, ...settings), folder, delay);
+    expectTrace(trace, workers, Date.now() - before);
   });
+
+  /** Every stage has a track, with as many forward passes as steps for each module, at times within the training. */
+  function expectTrace(file: string, stages: number, milliseconds: number): void {
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: TraceItem[] };
+    const tracks = traceEvents.filter(({ name }) => name === 'thread_name');
+    const named = tracks.filter(({ args }) => args.name?.startsWith('stage '));
+    expect(named).toHaveLength(stages);
+    const tasks = traceEvents.filter(({ cat }) => cat === 'forward');
+    expect(new Set(tasks.map(({ tid }) => tid))).toEqual(new Set(named.map(({ tid }) => tid)));
+    const modules = new Set(tasks.map(({ args }) => args.module)).size;
+    const steps = Math.max(...tasks.map(({ args }) => args.step!));
+    expect(tasks).toHaveLength(modules * steps);
+    // Clocks of one machine: what a worker did lies within the time of the coordinator's process.
+    const times = tasks.flatMap(({ ts, dur }) => [ts! / 1000, (ts! + dur!) / 1000]);
+    expect(Math.min(...times)).toBeGreaterThan(0);
+    expect(Math.max(...times)).toBeLessThan(milliseconds);
+    // A module's forward pass comes after that of the module below.
+    const ofStep = tasks.filter(({ args }) => args.step === 2).sort((a, b) => a.args.module! - b.args.module!);
+    ofStep.slice(1).forEach(({ ts }, i) => expect(ts! + 20_000).toBeGreaterThan(ofStep[i]!.ts!));
+  }
 
   test('a worker that is killed is replaced by another; then the run goes on with one alone', async () => {
     await using server = await NatsServer.start();

@@ -136,11 +136,6 @@ describe('a trace', () => {
       /^hpff: SCHEDULE_OPTION: --trace: found with --schedule sync, allowed: /,
     ],
     [
-      'workers elsewhere',
-      ['--connect', 'nats://127.0.0.1:1', '--trace', 'x.json'],
-      /^hpff: SCHEDULE_OPTION: --trace: found with --connect, allowed: /,
-    ],
-    [
       'a folder that is not there',
       [...async2, '--trace', '/none/x.json'],
       /^hpff: OUTPUT_NOT_WRITABLE: \/none\/x\.json: /,

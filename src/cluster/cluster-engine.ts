@@ -16,6 +16,7 @@ import {
   type StageTimes,
   type StepReport,
   type StepRun,
+  type TraceEvent,
   type TrainEngine,
 } from '../pipeline/index.js';
 import { toJson } from '../recipe/index.js';
@@ -25,6 +26,7 @@ import { EdgeReader } from './edge-reader.js';
 import { EdgeWriter } from './edge-writer.js';
 import {
   assignmentOf,
+  clockOf,
   downEdge,
   failureOf,
   featuresEdge,
@@ -37,6 +39,7 @@ import {
 } from './protocol.js';
 import { ReportMerger } from './report-merger.js';
 import { encodeRate } from './step-rate.js';
+import { clockTime, decodeTasks } from './task-times.js';
 import { createEdge, deleteEdges } from './streams.js';
 import type { Encoding } from './tensor-message.js';
 import { sleep } from './waiting.js';
@@ -57,6 +60,8 @@ export interface ClusterPlan {
   readonly arrange: (stages: number) => Promise<number[][]>;
   readonly evaluator: Evaluator;
   readonly note: (line: string) => void;
+  /** Is told of each task of the workers, some time after it has run. */
+  readonly trace?: (event: TraceEvent) => void;
 }
 
 interface Stage {
@@ -65,6 +70,8 @@ interface Stage {
   readonly worker: Hello;
   readonly down: EdgeWriter;
   readonly up: EdgeReader;
+  /** Milliseconds by which its worker's clock is ahead; known where tasks are traced. */
+  readonly ahead: number;
   /** Names of the losses in its reports, in order. */
   readonly losses: readonly string[];
   times: { busy: number; waiting: number; transfer: number };
@@ -74,6 +81,9 @@ interface Stage {
 
 /** Loading graphs on a slow machine takes a while. */
 const ASSIGN_MILLISECONDS = 300_000;
+/** To learn how a worker's clock differs from the one here. */
+const CLOCK_QUESTIONS = 5;
+const CLOCK_MILLISECONDS = 10_000;
 /** How long the run waits for as many workers as before after one was lost. */
 const RECOVERY_MILLISECONDS = 15_000;
 
@@ -241,7 +251,18 @@ export class ClusterEngine implements TrainEngine {
     const { generation } = this;
     const modules = arranged[stage]!;
     const recipe = JSON.parse(toJson(manifest.recipe)) as unknown;
-    const common = { run, generation, code, recipe, recipeHash, stages, lowering, delay, encoding };
+    const common = {
+      run,
+      generation,
+      code,
+      recipe,
+      recipeHash,
+      stages,
+      lowering,
+      delay,
+      encoding,
+      trace: this.plan.trace !== undefined,
+    };
     const lost = new AbortController();
     const look = setInterval(() => {
       if (!this.workforce.find(worker.worker)) lost.abort(new LostError(`${printable(worker.place)} is lost`));
@@ -277,10 +298,24 @@ export class ClusterEngine implements TrainEngine {
       worker,
       down: await EdgeWriter.open(this.connection, { run, generation, edge: downEdge(index) }),
       up: await EdgeReader.open(this.connection, { run, generation, edge: upEdge(index) }),
+      ahead: this.plan.trace ? await this.clockAhead(worker) : 0,
       losses: manifest.losses.map(({ name }) => name).filter((name) => made.has(`loss/${name}`)),
       times: { busy: 0, waiting: 0, transfer: 0 },
       confirmed: false,
     };
+  }
+
+  /** By the answer that came soonest, which was under way for about as long as the question. */
+  private async clockAhead({ worker, place: whom }: Hello): Promise<number> {
+    let best = { took: Infinity, ahead: 0 };
+    for (let i = 0; i < CLOCK_QUESTIONS; i++) {
+      const asked = clockTime();
+      const { now } = await request(this.connection, clockOf(worker), {}, { whom, timeout: CLOCK_MILLISECONDS });
+      const answered = clockTime();
+      const took = answered - asked;
+      if (took < best.took) best = { took, ahead: now - (asked + answered) / 2 };
+    }
+    return best.ahead;
   }
 
   private async endStages(): Promise<void> {
@@ -363,6 +398,10 @@ export class ClusterEngine implements TrainEngine {
       const { name, step, tensor } = value;
       value.done();
       if (name === 'saved') return;
+      if (name === 'tasks') {
+        for (const event of decodeTasks(tensor, stage.index, stage.ahead)) this.plan.trace?.(event);
+        continue;
+      }
       if (name.startsWith(STATE)) {
         this.state.set(name.slice(STATE.length), tensor);
         this.evaluable = false;

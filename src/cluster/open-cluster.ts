@@ -41,7 +41,7 @@ export interface ClusterOptions extends ConnectOptions {
 export async function openCluster(
   recipe: Recipe,
   cluster: ClusterOptions,
-  options: Pick<EngineOptions, 'delay' | 'balance' | 'lowering' | 'threads' | 'note'>,
+  options: Pick<EngineOptions, 'delay' | 'balance' | 'lowering' | 'threads' | 'note' | 'trace'>,
   name: string,
   signal?: AbortSignal,
 ): Promise<OpenEngine> {
@@ -87,6 +87,7 @@ export async function openCluster(
       arrange: (stages) => costs.arrange(stages),
       evaluator,
       note,
+      trace: options.trace,
     });
     closers.push(async () => engine.close());
     await removed;

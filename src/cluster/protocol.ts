@@ -5,7 +5,7 @@
  * Edges of stage s (each a stream of tensors, in order):
  *
  *     s-down       coordinator → s   state/<tensor> … | run | image, label, rate of each step … | end | run …
- *     s-up         s → coordinator   report of each step … | state/<tensor> … | saved
+ *     s-up         s → coordinator   [tasks] report of each step … | state/<tensor> … | saved
  *     s-features   s → s+1           features
  *     s-relays     s → s-1           relays
  */
@@ -44,6 +44,8 @@ const assignment = z.strictObject({
   delay: count,
   /** How features and relays travel. */
   encoding: z.enum(['raw', 'float16']),
+  /** Whether the coordinator wants to know when tasks ran. */
+  trace: z.boolean(),
 });
 export type Assignment = z.output<typeof assignment>;
 
@@ -62,6 +64,13 @@ export const assignmentOf = (worker: string): RequestKind<Assignment, { readonly
   subject: `hpff.worker.${worker}.assign`,
   request: assignment,
   reply: z.strictObject({ ready: z.literal(true) }),
+});
+
+/** What a worker's clock shows, in milliseconds since 1970. */
+export const clockOf = (worker: string): RequestKind<Record<string, never>, { readonly now: number }> => ({
+  subject: `hpff.worker.${worker}.clock`,
+  request: z.strictObject({}),
+  reply: z.strictObject({ now: z.number() }),
 });
 
 /** Why a coordinator has no use for a worker. */

@@ -8,12 +8,14 @@ import {
   StageClock,
   type StepInput,
   type StepReport,
+  type TraceEvent,
 } from '../pipeline/index.js';
 import type { ClusterConnection } from './connection.js';
 import { EdgeReader, type EdgeValue } from './edge-reader.js';
 import { EdgeWriter } from './edge-writer.js';
 import { type Assignment, downEdge, featuresEdge, relaysEdge, STATE, upEdge } from './protocol.js';
 import { decodeRate } from './step-rate.js';
+import { encodeTasks } from './task-times.js';
 
 interface Edges {
   readonly down: EdgeReader;
@@ -33,6 +35,8 @@ export class StageSession {
   private orchestrator: Orchestrator | undefined;
   private orchestratorMade: () => void = () => undefined;
   private readonly state: NamedTensors = new Map();
+  /** Of which the coordinator has not been told. */
+  private tasks: TraceEvent[] = [];
 
   private constructor(
     readonly assignment: Assignment,
@@ -103,6 +107,7 @@ export class StageSession {
     if (this.state.size > 0) this.host.runner.load(this.state, this.state);
     this.state.clear();
     const { delay } = this.assignment;
+    const trace = this.assignment.trace ? (event: TraceEvent): void => void this.tasks.push(event) : undefined;
     let last = first - 1;
     const run = {
       first,
@@ -116,7 +121,7 @@ export class StageSession {
       const edge = name.startsWith('relay/') ? this.edges.relays! : this.edges.features!;
       await edge.send({ name, step, tensor }, signal);
     };
-    this.orchestrator = new Orchestrator(this.host, run, { delay, clocks: [this.clock], send });
+    this.orchestrator = new Orchestrator(this.host, run, { delay, clocks: [this.clock], trace, send });
     this.orchestratorMade();
     await this.orchestrator.finish();
     this.orchestrator = undefined;
@@ -170,6 +175,9 @@ export class StageSession {
   /** Losses of the step in the manifest's order, then busy, waiting and transfer seconds since the report before. */
   private async report({ losses }: StepReport, step: number): Promise<void> {
     collectYoungGarbage();
+    if (this.assignment.trace) {
+      await this.edges.up.send({ name: 'tasks', step, tensor: encodeTasks(this.tasks.splice(0)) }, this.stop.signal);
+    }
     const { busySeconds, waitingSeconds, transferSeconds } = this.clock.take();
     const numbers = this.host.manifest.losses.flatMap(({ name }) => losses.get(name) ?? []);
     const tensor = float32([numbers.length + 3], [...numbers, busySeconds, waitingSeconds, transferSeconds]);

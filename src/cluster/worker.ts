@@ -16,6 +16,7 @@ import { fingerprint } from './fingerprint.js';
 import {
   type Assignment,
   assignmentOf,
+  clockOf,
   failureOf,
   helloOf,
   LOST_MILLISECONDS,
@@ -23,6 +24,7 @@ import {
   refusalOf,
   SIGN_MILLISECONDS,
 } from './protocol.js';
+import { clockTime } from './task-times.js';
 import { StageSession } from './stage-session.js';
 import { Presence } from './presence.js';
 
@@ -95,6 +97,7 @@ class Worker {
       answer(this.connection, assignmentOf(this.id), async (assignment) => this.inTurn(() => this.take(assignment)), {
         onNote,
       }),
+      answer(this.connection, clockOf(this.id), () => ({ now: clockTime() }), { onNote }),
       hear(this.connection, refusalOf(this.id), ({ reason }) => this.note(`refused: ${printable(reason, 500)}`), {
         onNote,
       }),

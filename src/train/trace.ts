@@ -1,6 +1,6 @@
 /**
  * What a training does when, as a Chrome trace (Trace Event Format; opens in ui.perfetto.dev and chrome://tracing): a track for each stage of the pipeline
- * with its tasks, named by phase and module, and one each for evaluations and checkpoints.
+ * with its tasks, named by phase and module, and one each for evaluations and checkpoints. Tasks of workers are brought to the clock of this process.
  */
 import path from 'node:path';
 import { InputError } from '../errors.js';
@@ -63,10 +63,7 @@ export async function openTrace(
   { warn }: TrainListener,
 ): Promise<Trace | undefined> {
   if (file === undefined) return undefined;
-  if (cluster) {
-    throw new InputError('SCHEDULE_OPTION', '--trace: found with --connect, allowed: where all stages are here');
-  }
-  if (schedule !== 'async') {
+  if (schedule !== 'async' && !cluster) {
     throw new InputError('SCHEDULE_OPTION', `--trace: found with --schedule ${schedule}, allowed: with async only`);
   }
   if (!resume && isWithin(folder, file)) {
