@@ -107,6 +107,29 @@ test('a model is refused, with what is taken instead', async () => {
   expect((await hpff('inspect', path.join(folder, 'none.onnx'))).stderr).toMatch(/^hpff: FILE_MISSING: /);
 });
 
+test('a measured split has the modules that are asked for and can be pasted into a recipe', async () => {
+  const { measured } = (await inspect(recipe, '--measure', '--modules', '2', '--lowering', 'portable')) as Inspected & {
+    measured: { lowering: string; boundaries: string[]; milliseconds: number[] };
+  };
+  expect(measured).toMatchObject({ lowering: 'portable', boundaries: [expect.any(String), 'layer3.0'] });
+  expect(Math.min(...measured.milliseconds)).toBeGreaterThan(0);
+  const split = { boundaries: measured.boundaries };
+  const pasted = path.join(folder, 'pasted.json');
+  writeFileSync(pasted, JSON.stringify(tinyRecipeFile({ name: 'tiny', split })));
+  expect((await hpff('inspect', pasted)).code).toBe(0);
+});
+
+test.each([
+  [['--modules', '2'], 'MEASURE_OPTION: --modules: found without --measure, allowed: with --measure only'],
+  [
+    ['--measure', '--modules', '4'],
+    'MEASURE_MODULES: --modules: found 4, allowed: 1 to 3, the blocks of tiny behind which its heads fit',
+  ],
+])('inspect %j is refused', async (options, message) => {
+  const { code, stdout, stderr } = await hpff('inspect', recipe, ...options);
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `hpff: ${message}\n` });
+});
+
 test('docs/json.md lists the keys of its JSON', async () => {
-  expect(keysOf(await inspect(recipe))).toEqual(documentedKeys('inspect'));
+  expect(keysOf(await inspect(recipe, '--measure'))).toEqual(documentedKeys('inspect'));
 });

@@ -61,6 +61,31 @@ test('the metadata hold the recipe, and survive the file', () => {
   expect(producerName).toBe('hpff');
 });
 
+test.each<NetworkConfig>([
+  {
+    type: 'imagenet-resnet',
+    depth: 50,
+    groups: 4,
+    widthPerGroup: 32,
+    width: 8,
+    classes: 5,
+    image: [3, 40, 32],
+  },
+  { type: 'imagenet-resnet', depth: 18, groups: 1, widthPerGroup: 64, width: 6, classes: 5, image: [3, 33, 47] },
+  { type: 'vgg', depth: 11, width: 4, hidden: 12, classes: 5, image: [3, 32, 64] },
+])('%j: computes what the trunk computes, in standard operators', async (network) => {
+  const base = smallRecipe();
+  const recipe = { ...base, network, local: { ...base.local, patches: null } };
+  const weights = trainedWeights(recipe);
+  const model = exportModel(recipe, weights);
+  checkModel(model);
+  expect(model.graph.nodes.map(({ opType }) => opType)).not.toContain('BatchNormalization');
+  const file = encodeModel(model);
+  const { maxRelativeDifference } = await verifyExport(runtime, recipe, weights, file, noiseImages(recipe, 5));
+  expect(maxRelativeDifference).toBeGreaterThan(0);
+  expect(maxRelativeDifference).toBeLessThan(1e-5);
+});
+
 test.each([
   { depth: 8 },
   { depth: 14, widths: [3, 5, 7, 9] as const, image: [2, 9, 6] as const, classes: 2 },

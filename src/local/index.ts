@@ -1,6 +1,8 @@
 /** Local learning: splits, heads, rules and the graph of a training step. */
+export { type BlockCost, blockCosts } from './block-costs.js';
 export { type ModuleCost, moduleCosts } from './cost.js';
 export { initialWeights } from './initial-weights.js';
 export { buildStep, type LocalModule, type LossTerm, type StepGraph } from './step.js';
+export { partition } from './partition.js';
 export { splitBlocks } from './split.js';
 export { type Phase, sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';

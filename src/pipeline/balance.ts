@@ -1,6 +1,6 @@
 /** Which modules make a stage: neighbours, such that the most loaded stage has as little as possible. */
 import { syntheticBatch } from '../data/synthetic.js';
-import { initialWeights, type ModuleCost } from '../local/index.js';
+import { initialWeights, type ModuleCost, partition } from '../local/index.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/types.js';
 import type { PipelineEngine } from './pipeline-engine.js';
@@ -13,27 +13,11 @@ import type { PipelineEngine } from './pipeline-engine.js';
 export function balance(costs: readonly number[], stages: number): number[][] {
   const sums = [0];
   for (const cost of costs) sums.push(sums.at(-1)! + cost);
-  /** best[k][n]: the smallest largest sum of the first n costs in k + 1 runs, and where the last of these begins. */
-  const best: { largest: number; begin: number }[][] = [sums.map((sum) => ({ largest: sum, begin: 0 }))];
-  for (let runs = 1; runs < stages; runs++) {
-    best.push(
-      sums.map((sum, end) => {
-        let found = { largest: Infinity, begin: 0 };
-        for (let begin = runs; begin < end; begin++) {
-          const largest = Math.max(best[runs - 1]![begin]!.largest, sum - sums[begin]!);
-          if (largest < found.largest) found = { largest, begin };
-        }
-        return found;
-      }),
-    );
-  }
-  const cut: number[][] = [];
-  for (let runs = stages - 1, end = costs.length; runs >= 0; runs--) {
-    const { begin } = best[runs]![end]!;
-    cut.unshift(Array.from({ length: end - begin }, (_, i) => begin + i));
-    end = begin;
-  }
-  return cut;
+  const ends = partition(costs.length, stages, (begin, end) => sums[end]! - sums[begin]!)!;
+  return ends.map((end, i) => {
+    const begin = ends[i - 1] ?? 0;
+    return Array.from({ length: end - begin }, (_, index) => begin + index);
+  });
 }
 
 /** Activations that modules keep, in bytes. */

@@ -6,10 +6,10 @@ import { InputError } from '../../errors.js';
 import { printable } from '../../files/printable.js';
 import { buildStep, type ModuleCost, moduleCosts } from '../../local/index.js';
 import { blocked, type Lowering, portable } from '../../lower/index.js';
-import { stepScheduleNames } from '../../pipeline/index.js';
+import { type MeasuredSplit, measureSplit, stepScheduleNames } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
-import { batchOption, choiceOption, loweringOption } from '../options.js';
+import { batchOption, choiceOption, integerOption, loweringOption } from '../options.js';
 import { Output } from '../output.js';
 import { counted } from '../words.js';
 
@@ -19,6 +19,9 @@ interface InspectOptions extends CommonOptions {
   readonly batch?: number;
   readonly schedule?: StepSchedule;
   readonly lowering: string;
+  readonly measure?: boolean;
+  readonly modules?: number;
+  readonly threads?: number;
 }
 
 /** Predicted memory of a step. */
@@ -41,8 +44,17 @@ export const addInspect: AddCommand = (program, streams) => {
     .addOption(batchOption())
     .addOption(choiceOption('--schedule <schedule>', 'predict memory of this schedule only', stepScheduleNames))
     .addOption(loweringOption())
+    .option(
+      '--measure',
+      'train each block as a module for a few steps on noise, and print the split that balances times',
+    )
+    .addOption(
+      integerOption('--modules <n>', 'with --measure: modules of that split (default: as the recipe has)', 1, 4096),
+    )
+    .addOption(integerOption('--threads <n>', 'with --measure: threads to compute with (default: 1)', 1, 1024))
     .action(async (path: string, options: InspectOptions) => {
       const output = new Output(streams, options.json ?? false);
+      requireMeasure(options);
       const { recipe, batch: built, lowering: known } = await readSubject(path, output.warn);
       const batch = options.batch ?? built;
       const modules = moduleCosts(buildStep(recipe, batch));
@@ -50,6 +62,7 @@ export const addInspect: AddCommand = (program, streams) => {
       const schedules: readonly StepSchedule[] =
         options.schedule === undefined ? ['sync', 'fused'] : [options.schedule];
       const memory = schedules.map((schedule) => predicted(recipe, batch, schedule, lowering));
+      const split = options.measure ? await measured(recipe, batch, modules.length, options) : undefined;
       const total = (pick: (cost: ModuleCost) => number): number => modules.reduce((sum, cost) => sum + pick(cost), 0);
       output.result(
         {
@@ -63,20 +76,56 @@ export const addInspect: AddCommand = (program, streams) => {
             activationBytes: total((cost) => cost.activationBytes),
           },
           memory,
+          ...(split ? { measured: split } : {}),
         },
         [
           `${recipe.name}: ${counted(modules.length, 'module')}, batch ${batch}`,
           table(modules),
           memoryLine(memory),
           legend,
+          ...(split ? [measuredText(split)] : []),
         ].join('\n'),
       );
     });
 };
 
+function requireMeasure({ measure, modules, threads }: InspectOptions): void {
+  if (measure) return;
+  for (const [option, value] of Object.entries({ modules, threads })) {
+    if (value === undefined) continue;
+    throw new InputError('MEASURE_OPTION', `--${option}: found without --measure, allowed: with --measure only`);
+  }
+}
+
+function measured(
+  recipe: Recipe,
+  batch: number,
+  has: number,
+  { modules = has, threads = 1, lowering }: InspectOptions,
+): Promise<MeasuredSplit> {
+  return measureSplit({ ...recipe, data: { ...recipe.data, batch } }, { modules, threads, lowering });
+}
+
+function measuredText({ lowering, measured, boundaries, milliseconds }: MeasuredSplit): string {
+  const phases = ['forward', 'heads', 'relay', 'update'] as const;
+  const times = aligned([
+    ['blocks', ...phases],
+    ...measured.map(({ blocks, milliseconds: taken }) => [
+      span(blocks),
+      ...phases.map((phase) => `${taken[phase].toFixed(1)} ms`),
+    ]),
+  ]);
+  const each = milliseconds.map((time) => `${time.toFixed(0)} ms`).join(', ');
+  return [
+    `Measured, each block as a module (${lowering}):`,
+    times,
+    `For modules that take ${each}: "split": ${JSON.stringify({ boundaries })}`,
+  ].join('\n');
+}
+
 const legend =
   'FLOPs of one step: convolutions and matrix products only, counted on the graph (a multiply-add is two).\n' +
-  'Kept: activations that the forward pass keeps for the backward passes, counted on the graph.\n' +
+  'Kept: activations that the forward pass keeps for the backward passes, counted on the graph. Alive in heads: at most, one after another.\n' +
   'Peak memory: what is alive at once of all that the graphs make, in the order in which they run.\n' +
   'The process takes more, usually by 10 to 20 %: gaps in its memory, what kernels hold, JavaScript (hpff bench measures it).';
 
@@ -131,7 +180,7 @@ const isFolder = async (path: string): Promise<boolean> => (await stat(path).cat
 const exists = async (path: string): Promise<boolean> => (await stat(path).catch(() => null)) !== null;
 
 function table(modules: readonly ModuleCost[]): string {
-  const header = ['module', 'blocks', 'parameters', 'in heads', 'forward', 'step', 'kept', 'heads'];
+  const header = ['module', 'blocks', 'parameters', 'in heads', 'forward', 'step', 'kept', 'alive in heads', 'heads'];
   const rows = modules.map((cost, index) => [
     String(index),
     span(cost.blocks),
@@ -140,10 +189,15 @@ function table(modules: readonly ModuleCost[]): string {
     scaled(cost.forwardFlops, ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP'], 1000),
     scaled(cost.flops, ['FLOP', 'kFLOP', 'MFLOP', 'GFLOP', 'TFLOP'], 1000),
     bytesText(cost.activationBytes),
+    bytesText(cost.headBytes),
     cost.heads.join(', '),
   ]);
-  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
-  return [header, ...rows]
+  return aligned([header, ...rows]);
+}
+
+function aligned(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
     .map((row) =>
       row
         .map((cell, i) => cell.padEnd(widths[i]!))
@@ -166,5 +220,5 @@ function scaled(value: number, units: readonly string[], base: number): string {
     value /= base;
     unit++;
   }
-  return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
+  return `${unit === 0 || value >= 999.5 ? Math.round(value) : value.toPrecision(3)} ${units[unit]}`;
 }
