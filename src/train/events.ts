@@ -54,7 +54,7 @@ export interface EvaluationEvent {
   readonly testAccuracy: number;
   /** Mean cross-entropy. */
   readonly testLoss: number;
-  /** Of a fixed sample of the training images, not augmented; at the end of an epoch. */
+  /** Of a fixed sample of the training images, not augmented. Runs of older versions have none. */
   readonly trainAccuracy?: number;
 }
 

@@ -42,8 +42,22 @@ export class RunRecorder {
 }
 
 function scalarsOf(event: MetricsEvent): Scalars {
-  if (event.event !== 'step') return { 'test/accuracy': event.testAccuracy, 'test/loss': event.testLoss };
-  const { losses, total, learningRate, imagesPerSecond, stepSeconds, dataSeconds, peakBytes, residentBytes, stages = [] } = event;
+  if (event.event !== 'step') {
+    const { testAccuracy, testLoss, trainAccuracy } = event;
+    const test = { 'test/accuracy': testAccuracy, 'test/loss': testLoss };
+    return trainAccuracy === undefined ? test : { ...test, 'train/accuracy': trainAccuracy };
+  }
+  const {
+    losses,
+    total,
+    learningRate,
+    imagesPerSecond,
+    stepSeconds,
+    dataSeconds,
+    peakBytes,
+    residentBytes,
+    stages = [],
+  } = event;
   return {
     'loss/total': total,
     ...Object.fromEntries(Object.entries(losses).map(([name, loss]) => [`loss/${name}`, loss])),

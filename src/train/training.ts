@@ -1,6 +1,7 @@
 /** The training loop: batches through an engine, with evaluation, metrics and checkpoints on the way. */
 import { setImmediate as othersTurn } from 'node:timers/promises';
 import { RunError } from '../errors.js';
+import type { BatchSource } from '../data/batches.js';
 import { type PlacedBatch, prefetch } from '../data/prefetch.js';
 import { printable } from '../files/printable.js';
 import type { NamedTensors } from '../files/tensor.js';
@@ -196,12 +197,21 @@ export class Training {
     const { step, epoch } = this;
     const { engine } = this.open;
     try {
-      const found = await this.timed('evaluation', () =>
-        evaluate((image) => engine.evaluate(image), this.data.test, this.options.signal),
-      );
-      requireFiniteEvaluation(found.loss, this.whereabouts());
-      this.evaluation = { step, ...found };
-      await this.record({ event, step, epoch, testAccuracy: found.accuracy, testLoss: found.loss });
+      const on = (images: BatchSource) => evaluate((image) => engine.evaluate(image), images, this.options.signal);
+      const found = await this.timed('evaluation', async () => ({
+        test: await on(this.data.test),
+        train: await on(this.data.trainSample),
+      }));
+      requireFiniteEvaluation(found.test.loss, this.whereabouts());
+      this.evaluation = { step, ...found.test };
+      await this.record({
+        event,
+        step,
+        epoch,
+        testAccuracy: found.test.accuracy,
+        testLoss: found.test.loss,
+        trainAccuracy: found.train.accuracy,
+      });
     } catch (error) {
       if (error !== this.options.signal?.reason) throw error;
       await this.checkpoint();

@@ -1,0 +1,41 @@
+/** A few images of a data set, drawn once and without regard to their order. */
+import { elementCount } from '../files/tensor.js';
+import { Random } from '../random.js';
+import { type AnyDataset, type Dataset, isInMemory, type Labels } from './dataset.js';
+
+/**
+ * @param count at most so many images
+ * @returns the data set itself where it has no more
+ */
+export function sampleOf(dataset: AnyDataset, count: number, seed: number): AnyDataset {
+  if (dataset.count <= count) return dataset;
+  const images = shuffled(dataset.count, new Random(seed, 'sample')).subarray(0, count).sort();
+  const { name, split, classes } = dataset;
+  const info = { name, split, classes, count };
+  if (isInMemory(dataset))
+    return { ...info, image: dataset.image, pixels: pixelsOf(dataset, images), labels: pick(dataset.labels, images) };
+  return {
+    ...info,
+    labels: pick(dataset.labels, images),
+    fingerprint: dataset.fingerprint,
+    order: (random) => shuffled(count, random),
+    read: (index) => dataset.read(images[index]!),
+  };
+}
+
+function shuffled(count: number, random: Random): Uint32Array {
+  return random.shuffle(Uint32Array.from({ length: count }, (_, i) => i));
+}
+
+function pick<T extends Labels>(labels: T, images: Uint32Array): T {
+  const picked = labels.slice(0, images.length) as T;
+  images.forEach((image, i) => (picked[i] = labels[image]!));
+  return picked;
+}
+
+function pixelsOf({ pixels, image }: Dataset, images: Uint32Array): Uint8Array {
+  const size = elementCount(image);
+  const picked = new Uint8Array(images.length * size);
+  images.forEach((from, i) => picked.set(pixels.subarray(from * size, (from + 1) * size), i * size));
+  return picked;
+}
