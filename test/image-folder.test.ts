@@ -13,6 +13,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /** A crop, a resize and a flip of each image; 3 steps an epoch. */
 const changes = {
+  local: { rule: 'bp' },
   network: { type: 'cifar-resnet', depth: 8, widths: [2, 2, 4, 4], classes: 2, image: [3, 16, 16] },
   data: { dataset: 'image-folder', batch: 4, augment: { resizedCrop: { scale: [0.3, 1] }, flip: true } },
 };
@@ -66,6 +67,16 @@ describe('training on an image folder', () => {
     expect(randomly).toMatchObject({ code: 0, stdout: expect.stringContaining('random images') as string });
   });
 
+  test('is not evaluated on folders of other classes', async () => {
+    const folder = newFolder();
+    await run(folder, { steps: 1 });
+    const other = path.join(root, 'other');
+    await writeTree(other, { 'val/alone/1.png': await encoded('png', 20, 20, 1) });
+    const { code, stderr } = await hpff('eval', folder, '--data', other);
+    expect(code).toBe(2);
+    expect(stderr).toContain('has 2 classes, but image-folder has 1; allowed: as many');
+  });
+
   test('is refused on other images when it is resumed', async () => {
     const folder = newFolder();
     await run(folder, { steps: 1 });
@@ -91,8 +102,8 @@ describe('training on an image folder', () => {
     try {
       const { code, stderr } = await hpff(...args, '--resume');
       expect(code).toBe(2);
-      expect(stderr).toMatch(/0\.jpeg: cannot be decoded: [^\n]+\n$/);
-      expect(stderr.match(/\n/g)).toHaveLength(1);
+      expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^hpff: IMAGE_UNDECODABLE: .*0\.jpeg: cannot be decoded: ./);
+      expect(stderr).not.toContain('    at ');
     } finally {
       writeFileSync(image, sound);
     }
