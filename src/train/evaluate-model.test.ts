@@ -12,6 +12,7 @@ import { recipeHash } from '../recipe/index.js';
 import { CheckpointWriter } from './checkpoint.js';
 import { evaluateModel } from './evaluate-model.js';
 import { createRun } from './run-folder.js';
+import { RunLock } from './run-lock.js';
 
 const recipe = smallRecipe();
 const weights = trainedWeights(recipe);
@@ -32,7 +33,8 @@ beforeAll(async () => {
     evaluation: null,
     openGroup: null,
   };
-  await createRun(run, recipe, async (folder) => {
+  await using lock = new RunLock(run);
+  await createRun(run, recipe, lock, async (folder) => {
     await new CheckpointWriter(folder, 1).write(state, () => ({ weights, optimizer: new Map() }));
   });
 });

@@ -9,6 +9,7 @@ import { readRecipe, recipeHash, toJson, type Recipe } from '../recipe/index.js'
 import { readLatest, readLatestState, type Checkpoint } from './checkpoint.js';
 import type { CheckpointState } from './checkpoint-state.js';
 import { firstDifference } from './difference.js';
+import { LOCK, type RunLock } from './run-lock.js';
 import { readSessions, type Session } from './sessions.js';
 
 const RECIPE = 'recipe.json';
@@ -86,11 +87,12 @@ export function requireSameRecipe({ folder, recipe }: Pick<Run, 'folder' | 'reci
 
 /**
  * Refuses a folder that a new run cannot have.
+ * @param but a file that may be in it
  * @throws InputError `RUN_EXISTS` if it holds a run, `OUTPUT_EXISTS` if it holds anything else, `OUTPUT_NOT_WRITABLE` if it is a file
  */
-export async function requireFreeFolder(folder: string): Promise<void> {
-  const names = await listFolder(folder);
-  if (names === null || names.length === 0) return;
+export async function requireFreeFolder(folder: string, but?: string): Promise<void> {
+  const names = (await listFolder(folder))?.filter((name) => name !== but);
+  if (names === undefined || names.length === 0) return;
   const at = printable(folder);
   if (names.includes(RECIPE) || names.includes('latest')) {
     throw new InputError('RUN_EXISTS', `${at}: holds a run; add --resume to go on with it, or name a new folder`);
@@ -100,12 +102,14 @@ export async function requireFreeFolder(folder: string): Promise<void> {
 
 /**
  * Makes the folder of a new run with its first checkpoint; if that fails, nothing stays. Missing parents are made.
+ * @param lock is taken in it
  * @param addCheckpoint writes the checkpoint into the folder that it is given
  * @throws as `requireFreeFolder` and `writeDirectoryAtomic`; what `addCheckpoint` throws
  */
 export async function createRun(
   folder: string,
   recipe: Recipe,
+  lock: RunLock,
   addCheckpoint: (folder: string) => Promise<void>,
 ): Promise<void> {
   await requireFreeFolder(folder);
@@ -115,8 +119,15 @@ export async function createRun(
     await addCheckpoint(target);
   };
   await ensureDirectory(dirname(resolve(folder)));
-  if ((await listFolder(folder)) === null) return writeDirectoryAtomic(folder, fill);
+  if ((await listFolder(folder)) === null) {
+    return writeDirectoryAtomic(folder, async (target) => {
+      await lock.takeIn(target);
+      await fill(target);
+    });
+  }
   // An empty folder may be a mount point, which nothing can be renamed to.
+  await lock.takeIn(folder);
+  await requireFreeFolder(folder, LOCK); // another run may have come and gone; from here on what is in it is ours
   try {
     await fill(folder);
   } catch (error) {

@@ -19,6 +19,7 @@ import { LossMeter } from './meter.js';
 import type { Pace, TrainOptions } from './options.js';
 import { RunRecorder } from './recorder.js';
 import { createRun } from './run-folder.js';
+import type { RunLock } from './run-lock.js';
 import { addSession, type Session, thisMachine } from './sessions.js';
 import type { TrainingData } from './training-data.js';
 
@@ -45,6 +46,7 @@ export class Training {
     private readonly pace: Pace,
     private readonly options: TrainOptions,
     private readonly listener: TrainListener,
+    private readonly lock: RunLock,
   ) {
     const { recipe, run } = beginning;
     const state = run?.checkpoint.state;
@@ -80,7 +82,7 @@ export class Training {
   private async prepareFolder(): Promise<void> {
     if (this.beginning.run) return this.checkpoints.tidy();
     const tensors = await this.tensors();
-    await createRun(this.folder, this.recipe, async (folder) => {
+    await createRun(this.folder, this.recipe, this.lock, async (folder) => {
       const writer = new CheckpointWriter(folder, this.pace.keepCheckpoints);
       await writer.write(this.state(), () => tensors);
     });
