@@ -125,6 +125,38 @@ test.each(['SIGINT', 'SIGTERM'] as const)('%s ends a run after its step, with a 
   expect(metricsOf(folder)).toEqual(undisturbed.metrics);
 });
 
+test.each(['stdout', 'stderr'] as const)('a reader of %s that goes away ends a run after its step', async (stream) => {
+  const folder = path.join(root, `unread-${stream}`);
+  const { child, ended, reached } = startTraining(folder);
+  await reached(2);
+  child[stream]!.destroy();
+  // Lines of JSON go to stdout all the time; on stderr the answer to the signal is the first.
+  if (stream === 'stderr') child.kill('SIGTERM');
+  const { code, stderr } = await ended;
+  expect(code).toBe(1);
+  if (stream === 'stdout') expect(stderr).toMatch(/hpff: TRAIN_INTERRUPTED: .*; go on with --resume\n$/);
+  expect(latestBits(folder).step).toBeLessThan(totalSteps);
+  expect(await startTraining(folder, '--resume').ended).toMatchObject({ code: 0 });
+  expect(latestBits(folder)).toEqual(undisturbed.bits);
+});
+
+test('one process at a time trains in a folder; one that was killed does not count', async () => {
+  const folder = path.join(root, 'locked');
+  const first = startTraining(folder);
+  await first.reached(2);
+  first.child.kill('SIGSTOP');
+  const second = await startTraining(folder, '--resume').ended;
+  expect(second).toMatchObject({ code: 2, stdout: '' });
+  expect(second.stderr).toMatch(
+    new RegExp(`^hpff: LOCKED: .*locked: process ${first.child.pid} works there; allowed: one at a time\n$`),
+  );
+  first.child.kill('SIGKILL');
+  await first.ended;
+  expect(await startTraining(folder, '--resume').ended).toMatchObject({ code: 0 });
+  expect(latestBits(folder)).toEqual(undisturbed.bits);
+  expect(filesUnder(folder)).not.toContain('lock');
+});
+
 test('a second Ctrl-C ends a run at once, as the signal does', async () => {
   const folder = path.join(root, 'twice');
   const { child, ended, reached } = startTraining(folder);

@@ -58,8 +58,7 @@ export async function run(args: readonly string[], streams: Streams): Promise<nu
 
 /** Runs the command that this process was started for. */
 export async function main(): Promise<void> {
-  exitOnBrokenOutput(process.stdout, process.stderr);
-  process.stderr.on('error', () => process.exit(1));
+  exitOnBrokenOutput(process);
   process.on('uncaughtException', (error) => process.exit(reportError(error, process.stderr)));
   // Not process.exit: what is still on its way to a pipe would be lost.
   process.exitCode = await run(process.argv.slice(2), process);
@@ -85,9 +84,18 @@ function noCommand(program: Command): InputError {
   return new InputError('USAGE', `missing command, allowed: ${names.join(', ')} (see hpff --help)`);
 }
 
-/** A reader that has seen enough (`hpff … | head`) ends the process quietly; any other failure is reported. */
-function exitOnBrokenOutput(stdout: Sink, stderr: Sink): void {
+/**
+ * A reader that has seen enough (`hpff … | head`) ends the process quietly, unless the command listens, too: it has work to save. Any other
+ * failure is reported.
+ */
+function exitOnBrokenOutput({ stdout, stderr }: Streams): void {
+  const isLeftToCommand = (stream: Sink, { code }: NodeJS.ErrnoException): boolean =>
+    code === 'EPIPE' && stream.listenerCount('error') > 1;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (isLeftToCommand(stdout, error)) return;
     process.exit(error.code === 'EPIPE' ? 0 : reportError(error, stderr));
+  });
+  stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (!isLeftToCommand(stderr, error)) process.exit(1);
   });
 }

@@ -51,7 +51,7 @@ interface TrainCommandOptions
 
 const details = `
 A run can be stopped by Ctrl-C: it finishes its step, writes a checkpoint and leaves with exit code 1; a second Ctrl-C ends it
-at once. However it ended, the same command line with --resume goes on from the last checkpoint. --steps counts from the
+at once. It stops likewise when nobody reads its output any more (hpff train … | head). However it ended, the same command line with --resume goes on from the last checkpoint. --steps counts from the
 beginning of the run, so a run of 20 steps that is resumed with --steps 50 makes 30 more.
 
 --weights begins with the trunk of a safetensors file, such as a converted checkpoint of torchvision (docs/pytorch.md). A classifier of other
@@ -103,7 +103,8 @@ export const addTrain: AddCommand = (program, streams) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
       using display = new Display(output, streams);
-      using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
+      const stopping = 'hpff: stopping after this step; once more to end at once';
+      using signals = stopOnSignals(() => display.line(stopping), streams);
       const { output: folder, verbose, trace: traceFile, weights: from, ...rest } = options;
       requireWeightsFor(options, 'naming', 'reset');
       const more = {
