@@ -21,7 +21,7 @@ let files: string[];
 beforeAll(() => {
   transpiled = transpileSources();
   root = mkdtempSync(path.join(tmpdir(), 'hpff-compare-'));
-  files = [recipeFile('local'), recipeFile('global', { local: { rule: 'bp' } })];
+  files = [recipeFile('local'), recipeFile('global', { local: { rule: 'bp' }, split: undefined })];
 });
 afterAll(() => {
   transpiled.remove();
