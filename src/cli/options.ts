@@ -55,6 +55,11 @@ export const loweringOption = (...more: readonly string[]) =>
   choiceOption('--lowering <lowering>', 'how operators are written', [...loweringNames, ...more]).default('auto');
 export const backendOption = () =>
   choiceOption('--backend <backend>', "ordinary sessions, or ONNX Runtime's training API", backendNames);
+export const ortLibraryOption = () =>
+  new Option(
+    '--ort-library <path>',
+    'for --backend ort-training: a library of ONNX Runtime 1.19.2 built with training, instead of its WebAssembly build',
+  );
 export const deviceOption = () =>
   new Option(
     '--device <device>',

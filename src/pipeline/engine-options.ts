@@ -39,6 +39,8 @@ export interface EngineOptions {
   readonly trace?: (event: TraceEvent) => void;
   /** Which of ONNX Runtime's interfaces trains: `sessions` (default) or `ort-training`, its training API. The lowering `ort-training` says the latter too. */
   readonly backend?: string | undefined;
+  /** Of the training API: a shared library of ONNX Runtime 1.19.2 built with training. Default: the package onnxruntime-web-training. */
+  readonly ortLibrary?: string | undefined;
   /** Of the training API: learning rates by epoch, for libraries that must know them ahead. Default: the recipe's, constant. */
   readonly rates?: RateTable;
   /** Takes a line on what was chosen, and why. */

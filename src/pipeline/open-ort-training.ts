@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { ortTraining } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
-import { openWebTraining } from '../runtime/ort-training/index.js';
+import { openNativeTraining, openWebTraining } from '../runtime/ort-training/index.js';
 import { chooseLowering } from './choose-lowering.js';
 import type { EngineOptions, OpenEngine } from './engine-options.js';
 import { openEvaluator } from './evaluator.js';
@@ -15,14 +15,14 @@ export const backendNames = ['sessions', 'ort-training'] as const;
 
 /** Whether options ask for training sessions. */
 export const wantsOrtTraining = ({ backend, lowering }: EngineOptions): boolean =>
-  backend === 'ort-training' || lowering === ortTraining.name;
+  backend === 'ort-training' || (backend === undefined && lowering === ortTraining.name);
 
 /** @throws InputError for options that training sessions do not have, and where the library is missing */
 export async function openOrtTraining(recipe: Recipe, options: EngineOptions): Promise<OpenEngine> {
   refuseOthers(options);
-  const { batch, gradients = false, threads } = options;
+  const { batch, gradients = false, threads, ortLibrary } = options;
   const table = options.rates ?? { rates: [recipe.optimizer.learningRate], stepsPerEpoch: 1 };
-  const library = openWebTraining();
+  const library = ortLibrary === undefined ? openWebTraining() : openNativeTraining(ortLibrary, threads);
   const graphs = buildTrainingGraphs(recipe, { batch, gradients, ...(library.complete ? {} : { rates: table }) });
   options.note?.(`training sessions of ${library.name}`);
   const runtime = await createNativeRuntime(threads === undefined ? {} : { threads });

@@ -6,7 +6,17 @@ import type { EngineOptions } from '../pipeline/index.js';
 
 export interface TrainOptions extends Pick<
   EngineOptions,
-  'schedule' | 'delay' | 'stages' | 'balance' | 'lowering' | 'device' | 'threads' | 'backend' | 'trace' | 'note'
+  | 'schedule'
+  | 'delay'
+  | 'stages'
+  | 'balance'
+  | 'lowering'
+  | 'device'
+  | 'threads'
+  | 'backend'
+  | 'ortLibrary'
+  | 'trace'
+  | 'note'
 > {
   /** The run folder. */
   readonly folder: string;

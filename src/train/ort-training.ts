@@ -13,10 +13,16 @@ import type { TrainOptions } from './options.js';
  */
 export function trainingSessionOptions(
   { recipe, run }: Beginning,
-  { backend, lowering, cluster }: TrainOptions,
+  { backend, lowering, ortLibrary, cluster }: TrainOptions,
   stepsPerEpoch: number,
-): Pick<EngineOptions, 'backend' | 'rates'> {
-  if (!wantsOrtTraining({ backend, ...(lowering === undefined ? {} : { lowering }) })) return {};
+): Pick<EngineOptions, 'backend' | 'ortLibrary' | 'rates'> {
+  if (!wantsOrtTraining({ backend, ...(lowering === undefined ? {} : { lowering }) })) {
+    if (ortLibrary === undefined) return {};
+    throw new InputError(
+      'BACKEND_OPTION',
+      '--ort-library: found without training sessions, allowed: with --backend ort-training',
+    );
+  }
   if (cluster) {
     throw new InputError('BACKEND_OPTION', '--connect: found with training sessions, allowed: with --backend sessions');
   }
@@ -32,5 +38,5 @@ export function trainingSessionOptions(
     );
   }
   const rates = Array.from({ length: recipe.schedule.epochs }, (_, epoch) => learningRate(recipe, epoch + 1));
-  return { backend: 'ort-training', rates: { rates, stepsPerEpoch } };
+  return { backend: 'ort-training', ortLibrary, rates: { rates, stepsPerEpoch } };
 }

@@ -12,6 +12,7 @@ import { contents } from '../plan.js';
 import { type ModuleTensors, toOrtCheckpoint, type TrainingTensors } from './checkpoint.js';
 import { entriesOf, fileIn } from './entries.js';
 import { type ModulePlan, planModules } from './module-plan.js';
+import { requireSupported } from './optimizer-support.js';
 import { evaluationModel, forwardModel, optimizerModel, type RateTable, trainingModel } from './models.js';
 
 export interface TrainingGraphOptions {
@@ -39,8 +40,9 @@ export interface TrainingGraphs extends GraphSet {
   readonly checkpoints: (tensors: TrainingTensors) => ReadonlyMap<string, Uint8Array>;
 }
 
-/** @throws InputError where split or patches of the recipe do not fit its network */
+/** @throws InputError where split or patches of the recipe do not fit its network, or training sessions lack its optimizer's settings */
 export function buildTrainingGraphs(recipe: Recipe, options: TrainingGraphOptions = {}): TrainingGraphs {
+  requireSupported(recipe.optimizer);
   const batch = options.batch ?? recipe.data.batch;
   const step = buildStep(recipe, batch);
   const plans = planModules(recipe, step, options.gradients ?? false);

@@ -7,6 +7,7 @@ import {
   delayOption,
   deviceOption,
   loweringOption,
+  ortLibraryOption,
   scheduleOption,
   stagesOption,
   stepsOption,
@@ -27,6 +28,7 @@ interface StepOptions extends CommonOptions {
   readonly lowering: string;
   readonly device: string;
   readonly threads?: number;
+  readonly ortLibrary?: string;
 }
 
 const details = `
@@ -46,6 +48,7 @@ export const addStep: AddCommand = (program, streams) => {
     .addOption(delayOption())
     .addOption(stagesOption())
     .addOption(loweringOption('ort-training'))
+    .addOption(ortLibraryOption())
     .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())
@@ -55,9 +58,9 @@ export const addStep: AddCommand = (program, streams) => {
       const recipe = await readRecipe(file, output.warn);
       const weights = (await readSafetensors(options.weights)).tensors;
       const batch = batchFrom((await readSafetensors(options.batch)).tensors, recipe, options.batch);
-      const { steps = 1, schedule, delay, stages, lowering, device, threads } = options;
+      const { steps = 1, schedule, delay, stages, lowering, device, threads, ortLibrary } = options;
       const note = options.verbose ? { note: output.message } : {};
-      const settings = { steps, schedule, delay, stages, lowering, device, threads, ...note };
+      const settings = { steps, schedule, delay, stages, lowering, device, threads, ortLibrary, ...note };
       const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
       await writeSafetensors(options.output, result);
       const losses = [...(result.get('loss/total')!.data as Float32Array)];

@@ -14,6 +14,7 @@ import {
   epochsOption,
   integerOption,
   loweringOption,
+  ortLibraryOption,
   scheduleOption,
   seedOption,
   stagesOption,
@@ -75,6 +76,7 @@ export const addTrain: AddCommand = (program, streams) => {
     .addOption(balanceOption())
     .addOption(loweringOption('ort-training'))
     .addOption(backendOption())
+    .addOption(ortLibraryOption())
     .addOption(verboseOption())
     .addOption(deviceOption())
     .addOption(threadsOption())

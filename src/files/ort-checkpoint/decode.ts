@@ -93,7 +93,8 @@ function readTensor(table: FlatTable, name: string, file: string): HostTensor {
       `shape [${shape.join(', ')}] of ${dtype} with ${raw.length} bytes of data, allowed: as many as the shape has`,
     );
   }
-  return { dtype, shape, data: new array(raw.slice().buffer) };
+  // Not `slice`: of a Buffer it is a view of the whole file.
+  return { dtype, shape, data: new array(new Uint8Array(raw).buffer) };
 }
 
 const ARRAYS = {

@@ -7,7 +7,7 @@ export const ORT_VERSION = '1.30';
 export type Pointer = bigint;
 
 /** C types of arguments. `bytes` is memory of ours that the call reads or fills; JavaScript passes a typed array. `path` is wide on Windows. */
-type CType = 'handle' | 'bytes' | 'string' | 'path' | 'size' | 'int' | 'bool';
+type CType = 'handle' | 'bytes' | 'string' | 'path' | 'size' | 'int' | 'bool' | 'float';
 
 interface JsTypes {
   handle: Pointer | null;
@@ -17,6 +17,7 @@ interface JsTypes {
   size: number | bigint;
   int: number;
   bool: boolean;
+  float: number;
 }
 
 /** `status` is an `OrtStatus *`, null for success; `text` is a string that ORT owns. */
@@ -29,7 +30,7 @@ interface JsResults {
   void: void;
 }
 
-interface CFunction {
+export interface CFunction {
   /** Index in `OrtApi`; the struct only ever grows at its end. */
   readonly slot: number;
   /** First version of the API that has the function (0: all that we could meet). */
@@ -38,7 +39,8 @@ interface CFunction {
   readonly args: readonly CType[];
 }
 
-function fn<const R extends CResult, const A extends readonly CType[]>(
+/** An entry of a table of functions. */
+export function fn<const R extends CResult, const A extends readonly CType[]>(
   slot: number,
   since: number,
   result: R,
@@ -153,5 +155,10 @@ type JsFunction<F extends CFunction> = ((...args: JsArguments<F['args']>) => JsR
   ): void;
 };
 
+/** The functions of a table as JavaScript functions. */
+export type BoundFunctions<F extends Readonly<Record<string, CFunction>>> = {
+  readonly [N in keyof F]: JsFunction<F[N]>;
+};
+
 /** The API as JavaScript functions. */
-export type OrtFunctions = { readonly [N in FunctionName]: JsFunction<(typeof FUNCTIONS)[N]> };
+export type OrtFunctions = BoundFunctions<typeof FUNCTIONS>;

@@ -6,7 +6,7 @@ import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { InputError, UsageError } from '../../errors.js';
 import { API_VERSION, FUNCTIONS, ORT_VERSION } from './functions.js';
-import type { OrtFunctions, Pointer } from './functions.js';
+import type { BoundFunctions, CFunction, OrtFunctions, Pointer } from './functions.js';
 
 /** ONNX Runtime, loaded. */
 export interface OrtLibrary {
@@ -99,19 +99,13 @@ function load(file: string): Loaded {
   if (!existsSync(file)) {
     throw new InputError('RUNTIME_LIBRARY_MISSING', `ONNX Runtime library ${file}: no such file`);
   }
-  provideStack();
-  keepQuiet();
-  const { handle, base } = open(file);
-  // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(void); }
-  const versionString = functionAt(base, 1, 'str', []) as () => string;
-  const version = versionString();
+  const { handle, version, getApi } = openLibrary(file);
   if (!version.startsWith(`${ORT_VERSION}.`)) {
     throw new InputError(
       'RUNTIME_VERSION',
       `ONNX Runtime library ${file}: found version ${version}; hpff is made for ${ORT_VERSION}.x`,
     );
   }
-  const getApi = functionAt(base, 0, 'void *', ['uint32_t']) as (version: number) => Pointer | null;
   const table = getApi(API_VERSION);
   if (table === null) {
     throw new InputError(
@@ -119,7 +113,27 @@ function load(file: string): Loaded {
       `ONNX Runtime library ${file}: version ${version} lacks API ${API_VERSION}`,
     );
   }
-  return { handle, library: { path: file, version, api: bindFunctions(table) } };
+  return { handle, library: { path: file, version, api: bindTable(table, FUNCTIONS) } };
+}
+
+/**
+ * Loads a shared library that exports `OrtGetApiBase`, whatever its version.
+ * @throws InputError `RUNTIME_LIBRARY_BROKEN`
+ */
+export function openLibrary(file: string): {
+  /** To be held for ever. */
+  handle: LibraryHandle;
+  version: string;
+  /** Address of the table of functions of a version of the API; null where the library has none. */
+  getApi: (version: number) => Pointer | null;
+} {
+  provideStack();
+  keepQuiet();
+  const { handle, base } = open(file);
+  // struct OrtApiBase { const OrtApi *(*GetApi)(uint32_t version); const char *(*GetVersionString)(void); }
+  const versionString = functionAt(base, 1, 'str', []) as () => string;
+  const getApi = functionAt(base, 0, 'void *', ['uint32_t']) as (version: number) => Pointer | null;
+  return { handle, version: versionString(), getApi };
 }
 
 /**
@@ -164,13 +178,18 @@ const KOFFI_TYPES = {
   size: 'size_t',
   int: 'int',
   bool: 'bool',
+  float: 'float',
   status: 'void *',
   text: 'str',
   void: 'void',
 } as const;
 
-function bindFunctions(table: Pointer): OrtFunctions {
-  const entries = Object.entries(FUNCTIONS).map(([name, { slot, result, args }]) => [
+/** Functions of a table of function pointers. */
+export function bindTable<F extends Readonly<Record<string, CFunction>>>(
+  table: Pointer,
+  functions: F,
+): BoundFunctions<F> {
+  const entries = Object.entries(functions).map(([name, { slot, result, args }]) => [
     name,
     functionAt(
       table,
@@ -179,7 +198,7 @@ function bindFunctions(table: Pointer): OrtFunctions {
       args.map((arg) => KOFFI_TYPES[arg]),
     ),
   ]);
-  return Object.fromEntries(entries) as OrtFunctions;
+  return Object.fromEntries(entries) as BoundFunctions<F>;
 }
 
 /** The function whose address is in the given place of a table of function pointers. */
