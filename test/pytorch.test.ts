@@ -207,7 +207,7 @@ describe.skipIf(!python)(`with PyTorch${python ? '' : ': needs python3-torch'}`,
 
 const opted = process.env.HPFF_TORCHVISION === '1';
 const reason = visionPython ? 'runs with HPFF_TORCHVISION=1' : 'needs python3-torchvision';
-describe.skipIf(!visionPython || !opted)(`with torchvision: ${reason}`, { timeout: 600_000 }, () => {
+describe.skipIf(!visionPython || !opted)(`with torchvision: ${reason}`, { timeout: 1_200_000 }, () => {
   test.each([
     { type: 'imagenet-resnet', depth: 18, classes: 1000, image: [3, 64, 64] },
     { type: 'imagenet-resnet', depth: 50, classes: 1000, image: [3, 64, 64] },

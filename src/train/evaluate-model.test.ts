@@ -112,8 +112,12 @@ describe('evaluateModel', () => {
     // In the third of three 10 × 10 channels every pixel is one further to the right and down.
     const positions = middle.map((at) => 200 + 10 * (1 + Math.floor(at / 8)) + 1 + (at % 8));
     const model = file('colour.onnx', pixelModel(positions, [3, 10, 10]));
-    const found = await evaluateModel(model, { dataset: 'digits', threads: 1 });
+    const warnings: string[] = [];
+    const found = await evaluateModel(model, { dataset: 'digits', threads: 1, warn: (line) => warnings.push(line) });
     expect(found.loss).toBeCloseTo((await byHand(middle)).loss, 6);
+    expect(warnings).toEqual([
+      `${model}: says nothing of how images are prepared: it gets pixel values in [0, 1], grey repeated to 3 channels, centred on black to 10 × 10 pixels`,
+    ]);
   });
 
   it.each<[string, string, RegExp]>([

@@ -26,6 +26,8 @@ export interface EvaluateModelOptions {
   readonly lowering?: string;
   /** Whether a run that keeps moving averages of its weights is evaluated with them. Default true. */
   readonly ema?: boolean;
+  /** Told what a model gets that says nothing of how its images are prepared. */
+  readonly warn?: (line: string) => void;
 }
 
 export interface ModelEvaluation extends Evaluation {
@@ -61,6 +63,7 @@ export async function evaluateModel(path: string, options: EvaluateModelOptions 
     const dataset = await openDataset(name, 'test', { path: options.data, columns, classes: scorer.classes });
     checkScorerClasses(path, scorer.classes, dataset);
     const config = scorer.data ?? plainPixels(name, dataset, scorer.image);
+    if (!scorer.data) options.warn?.(`${path}: says nothing of how images are prepared: it gets ${inWords(config)}`);
     const found = await evaluate(scorer.score, evaluationLoader(dataset, config, scorer.image));
     if (!Number.isFinite(found.loss)) {
       throw new RunError(
@@ -180,6 +183,12 @@ function plainConversion(found: Scorer['image'], [channels, height, width]: Scor
   const repeat = stored === 1 && channels > 1 ? channels : null;
   const pad = storedHeight < height || storedWidth < width ? ([height, width] as const) : null;
   return repeat === null && pad === null ? null : { channels: repeat, pad };
+}
+
+function inWords({ convert }: DataConfig): string {
+  const repeated = convert?.channels ? `, grey repeated to ${convert.channels} channels` : '';
+  const padded = convert?.pad ? `, centred on black to ${convert.pad.join(' × ')} pixels` : '';
+  return `pixel values in [0, 1]${repeated}${padded}`;
 }
 
 async function isFolder(path: string): Promise<boolean> {

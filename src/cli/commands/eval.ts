@@ -29,7 +29,7 @@ export const addEval: AddCommand = (program, streams) => {
     .addHelpText('after', details)
     .action(async (model: string, options: EvalOptions) => {
       const output = new Output(streams, options.json ?? false);
-      const { accuracy, loss, images, dataset } = await evaluateModel(model, options);
+      const { accuracy, loss, images, dataset } = await evaluateModel(model, { ...options, warn: output.warn });
       output.result(
         { accuracy, loss, images, dataset },
         `${dataset}: accuracy ${accuracy.toFixed(4)} (${Math.round(accuracy * images)} of ${images}), loss ${loss.toFixed(4)}`,
