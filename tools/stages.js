@@ -28,6 +28,7 @@ const USAGE = `usage: node tools/stages.js [options]
   --steps N        of each subject and round (default 12)
   --rounds N       (default 3)
   --delay D        (default 0)
+  --balance B      of the stages: time or memory (default time)
   --lowering L     (default auto)
   --only NAME,…    of ${SUBJECTS.join(', ')}
   --json FILE      also write everything measured to this file`;
@@ -105,8 +106,8 @@ const startWorker = (url, children) =>
   );
 
 /** A process of this file that trains, as bin/hpff.js starts one. */
-function startTraining(subject, { recipe, batch, steps, delay, lowering, folder, url }, children) {
-  const settings = { subject, recipe, batch, steps, delay, lowering, folder, url };
+function startTraining(subject, { recipe, batch, steps, delay, balance, lowering, folder, url }, children) {
+  const settings = { subject, recipe, batch, steps, delay, balance, lowering, folder, url };
   const args = ['--semi-space-growth-factor=1', fileURLToPath(import.meta.url), '--child', JSON.stringify(settings)];
   return start(process.execPath, args, children, ['ignore', 'ignore', 'pipe', 'ipc']);
 }
@@ -202,13 +203,13 @@ function table(results) {
 const percent = (share) => `${(100 * share).toFixed(0)} %`;
 
 /** What the training process does. */
-async function trainAs({ subject, recipe: file, batch, steps, delay, lowering, folder, url }) {
+async function trainAs({ subject, recipe: file, batch, steps, delay, balance, lowering, folder, url }) {
   const tell = (message) => process.send(message);
   const recipe = recipeOn(file, batch);
   const staged = {
     one: { stages: 1, delay },
-    two: { stages: 2, delay },
-    nats: { delay, cluster: { connect: url, workers: 2 } },
+    two: { stages: 2, delay, balance },
+    nats: { delay, balance, cluster: { connect: url, workers: 2 } },
   };
   const schedule = subject === 'sync' ? 'sync' : 'async';
   const settings = {
@@ -249,6 +250,7 @@ function readOptions() {
       steps: string('12'),
       rounds: string('3'),
       delay: string('0'),
+      balance: string('time'),
       lowering: string('auto'),
       only: string(SUBJECTS.join()),
       json: string(),
