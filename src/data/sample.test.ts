@@ -38,6 +38,13 @@ test('images on the disk are read by their place in the whole', async () => {
   expect(new Set(sample.labels).size).toBe(50);
 });
 
+test('the data set stays as it is, though its labels be a Buffer', () => {
+  const buffer = Buffer.from(labels);
+  const sample = sampleOf({ ...memory, labels: buffer }, 200, 1);
+  expect(sample.labels).toEqual(sampleOf(memory, 200, 1).labels);
+  expect(Uint8Array.from(buffer)).toEqual(labels);
+});
+
 test('a small data set is its own sample', () => {
   expect(sampleOf(memory, count, 1)).toBe(memory);
 });

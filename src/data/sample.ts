@@ -27,10 +27,11 @@ function shuffled(count: number, random: Random): Uint32Array {
   return random.shuffle(Uint32Array.from({ length: count }, (_, i) => i));
 }
 
+/** Into memory of its own: the labels may be a Buffer, whose slices are not. */
 function pick<T extends Labels>(labels: T, images: Uint32Array): T {
-  const picked = labels.slice(0, images.length) as T;
-  images.forEach((image, i) => (picked[i] = labels[image]!));
-  return picked;
+  const own = labels instanceof Uint16Array ? new Uint16Array(images.length) : new Uint8Array(images.length);
+  images.forEach((image, i) => (own[i] = labels[image]!));
+  return own as T;
 }
 
 function pixelsOf({ pixels, image }: Dataset, images: Uint32Array): Uint8Array {
