@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isArtifactFolder, predictStepMemory, readManifest } from '../../artifacts/index.js';
 import { InputError } from '../../errors.js';
 import { printable } from '../../files/printable.js';
-import { buildStep, type ModuleCost, moduleCosts } from '../../local/index.js';
+import { buildStep, keptBytes, type KeptBytes, type ModuleCost, moduleCosts } from '../../local/index.js';
 import { blocked, type Lowering, portable } from '../../lower/index.js';
 import { type MeasuredSplit, measureSplit, stepScheduleNames } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
@@ -57,7 +57,9 @@ export const addInspect: AddCommand = (program, streams) => {
       requireMeasure(options);
       const { recipe, batch: built, lowering: known } = await readSubject(path, output.warn);
       const batch = options.batch ?? built;
-      const modules = moduleCosts(buildStep(recipe, batch));
+      const step = buildStep(recipe, batch);
+      const modules = moduleCosts(step);
+      const kept = keptBytes(step);
       const lowering = loweringOf(options.lowering === 'auto' ? (known ?? 'blocked') : options.lowering);
       const schedules: readonly StepSchedule[] =
         options.schedule === undefined ? ['sync', 'fused'] : [options.schedule];
@@ -68,6 +70,7 @@ export const addInspect: AddCommand = (program, streams) => {
         {
           name: recipe.name,
           batch,
+          ...(step.runs > 1 ? { microBatch: step.images } : {}),
           modules,
           total: {
             parameters: total((cost) => cost.parameters),
@@ -75,12 +78,14 @@ export const addInspect: AddCommand = (program, streams) => {
             flops: total((cost) => cost.flops),
             activationBytes: total((cost) => cost.activationBytes),
           },
+          kept,
           memory,
           ...(split ? { measured: split } : {}),
         },
         [
-          `${recipe.name}: ${counted(modules.length, 'module')}, batch ${batch}`,
+          `${recipe.name}: ${counted(modules.length, 'module')}, batch ${batch}${step.runs > 1 ? ` in micro-batches of ${step.images}` : ''}`,
           table(modules),
+          keptLine(kept),
           memoryLine(memory),
           legend,
           ...(split ? [measuredText(split)] : []),
@@ -128,6 +133,16 @@ const legend =
   'Kept: activations that the forward pass keeps for the backward passes, counted on the graph. Alive in heads: at most, one after another.\n' +
   'Peak memory: what is alive at once of all that the graphs make, in the order in which they run.\n' +
   'The process takes more, usually by 10 to 20 %: gaps in its memory, what kernels hold, JavaScript (hpff bench measures it).';
+
+function keptLine({ weightBytes, optimizerBytes, averageBytes, gradientSumBytes }: KeptBytes): string {
+  const further = [
+    ['optimizer', optimizerBytes],
+    ['moving averages', averageBytes],
+    ['sums of gradients', gradientSumBytes],
+  ] as const;
+  const parts = further.flatMap(([what, bytes]) => (bytes > 0 ? `${what} ${bytesText(bytes)}` : []));
+  return `Kept from step to step: ${[`weights ${bytesText(weightBytes)}`, ...parts].join(', ')}.`;
+}
 
 /** ONNX Runtime is not asked which lowering is right for this CPU, nor how many channels it blocks: 8 with AVX2, 16 with AVX-512. */
 const loweringOf = (name: string): Lowering => (name === 'portable' ? portable : blocked(8));
