@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Batch } from '../src/data/dataset.js';
 import { syntheticBatch } from '../src/data/synthetic.js';
 import { readSafetensors } from '../src/files/safetensors.js';
-import type { NamedTensors } from '../src/files/tensor.js';
-import { buildStep, initialWeights } from '../src/local/index.js';
+import { elementCount, type NamedTensors } from '../src/files/tensor.js';
+import { buildStep, initialWeights, keptBytes, moduleCosts } from '../src/local/index.js';
 import { type OneBatchOptions, trainOnBatch } from '../src/pipeline/index.js';
 import { parseRecipe, recipeHash } from '../src/recipe/index.js';
 import { evaluateModel, train } from '../src/train/index.js';
@@ -142,6 +142,30 @@ test(
     expect(raw.loss).not.toBe(averaged.loss);
   },
 );
+
+test('costs: what is kept, and activations of one micro-batch', () => {
+  const plain = buildStep(tinyRecipe(), 300);
+  const step = buildStep(tinyRecipe(everything), 300);
+  const bytes = (kind?: string): number =>
+    plain.parameters.reduce(
+      (sum, { shape, kind: own }) => (kind && own !== kind ? sum : sum + 4 * elementCount(shape)),
+      0,
+    );
+  const heads = plain.parameters.filter(({ name }) => name.startsWith('heads.'));
+  const headBytes = heads.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+  const common = { weightBytes: bytes(), optimizerBytes: bytes('parameter') };
+  expect(keptBytes(plain)).toEqual({ ...common, averageBytes: 0, gradientSumBytes: 0 });
+  expect(keptBytes(step)).toEqual({
+    ...common,
+    averageBytes: bytes() - headBytes,
+    gradientSumBytes: bytes('parameter'),
+  });
+  moduleCosts(step).forEach((cost, i) => {
+    const whole = moduleCosts(plain)[i]!;
+    expect(cost.flops).toBe(whole.flops);
+    expect(cost.activationBytes).toBeLessThan(whole.activationBytes / 2.5);
+  });
+});
 
 test('what changes nothing is no part of the recipe', () => {
   const plain = tinyRecipe();

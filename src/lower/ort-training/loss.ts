@@ -1,7 +1,11 @@
-/** Cross-entropy as `com.microsoft.SoftmaxCrossEntropyLossInternal` and its gradient, as ONNX Runtime's own training graphs have it. */
+/**
+ * Cross-entropy as `com.microsoft.SoftmaxCrossEntropyLossInternal` and its gradient, as ONNX Runtime's own training graphs have it. They take labels, no
+ * targets: what is smoothed is written portably.
+ */
 import type { Value } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
 import type { LoweringRule } from '../lower.js';
+import { lossLowering } from '../portable/loss.js';
 import { microsoft } from './operators.js';
 
 interface LossRules {
@@ -20,8 +24,14 @@ export function lossRules(): LossRules {
     return outputs;
   };
   return {
-    SoftmaxCrossEntropy: (emit, { inputs: [logits] }, inputs) => [forward(emit, logits!, inputs)[0]!],
-    SoftmaxCrossEntropyGrad: (emit, { inputs: [logits] }, [z, labels, cotangent]) => {
+    SoftmaxCrossEntropy: (emit, node, inputs) => {
+      if (node.attributes.smoothing > 0) return lossLowering.SoftmaxCrossEntropy(emit, node, inputs);
+      return [forward(emit, node.inputs[0]!, inputs)[0]!];
+    },
+    SoftmaxCrossEntropyGrad: (emit, node, operands) => {
+      if (node.attributes.smoothing > 0) return lossLowering.SoftmaxCrossEntropyGrad(emit, node, operands);
+      const [logits] = node.inputs;
+      const [z, labels, cotangent] = operands;
       const logProbabilities = known.get(logits!) ?? forward(emit, logits!, [z!, labels!])[1]!;
       const inputs = [cotangent!, logProbabilities, labels!];
       return [emit.op('SoftmaxCrossEntropyLossInternalGrad', inputs, reduction, microsoft)];
