@@ -70,7 +70,7 @@ export const addInspect: AddCommand = (program, streams) => {
         {
           name: recipe.name,
           batch,
-          ...(step.runs > 1 ? { microBatch: step.images } : {}),
+          microBatch: step.images,
           modules,
           total: {
             parameters: total((cost) => cost.parameters),
