@@ -127,6 +127,7 @@ export class OrtTrainingEngine implements TrainEngine {
         evaluationModel: encodeModel(artifacts.evaluation),
         optimizerModel: encodeModel(artifacts.optimizer),
         forwardModel: artifacts.forward && encodeModel(artifacts.forward),
+        probeModel: () => encodeModel(artifacts.probe()),
         checkpoint: checkpointOf(artifacts, tensors, recipe),
         tensors: [...artifacts.trainable, ...artifacts.kept],
       });

@@ -13,7 +13,7 @@ import { type ModuleTensors, toOrtCheckpoint, type TrainingTensors } from './che
 import { entriesOf, fileIn } from './entries.js';
 import { type ModulePlan, planModules } from './module-plan.js';
 import { requireSupported } from './optimizer-support.js';
-import { evaluationModel, forwardModel, optimizerModel, type RateTable, trainingModel } from './models.js';
+import { evaluationModel, forwardModel, optimizerModel, probeModel, type RateTable, trainingModel } from './models.js';
 
 export interface TrainingGraphOptions {
   /** Images per step; default: the recipe's. */
@@ -30,6 +30,8 @@ export interface ModuleArtifacts extends ModuleTensors {
   readonly training: OnnxModel;
   readonly evaluation: OnnxModel;
   readonly optimizer: OnnxModel;
+  /** For sessions that cannot read what they hold: in the evaluation model's place. */
+  readonly probe: () => OnnxModel;
   /** Its output in training mode, for an ordinary session; null where the training model's own output comes early enough. */
   readonly forward: OnnxModel | null;
 }
@@ -72,17 +74,20 @@ export function buildTrainingGraphs(recipe: Recipe, options: TrainingGraphOption
 export const checkpointOf = (module: ModuleTensors, tensors: TrainingTensors, recipe: Recipe): Uint8Array =>
   encodeOrtCheckpoint(toOrtCheckpoint(module, tensors, recipe.optimizer));
 
+/** Names and shapes of values that live longer than a step. */
+export const specsOf = (values: readonly NamedValue[]): ModuleTensors['kept'] =>
+  values.map(({ name, value }) => ({ name, shape: value.shape as readonly number[] }));
+
 function artifactsOf(plan: ModulePlan, recipe: Recipe, rates: RateTable | undefined): ModuleArtifacts {
-  const specs = (values: readonly NamedValue[]): ModuleTensors['kept'] =>
-    values.map(({ name, value }) => ({ name, shape: value.shape as readonly number[] }));
   return {
     index: plan.index,
     training: trainingModel(plan),
     evaluation: evaluationModel(plan),
     optimizer: optimizerModel(recipe.optimizer, rates),
     forward: forwardModel(plan),
-    trainable: specs(plan.trainable),
-    kept: specs(plan.kept),
+    probe: () => probeModel(plan),
+    trainable: specsOf(plan.trainable),
+    kept: specsOf(plan.kept),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Artifacts for ONNX Runtime's training API. */
 export { fromOrtCheckpoint, type ModuleTensors, type TensorSpec, type TrainingTensors } from './checkpoint.js';
+export { type OrtState, readOrtCheckpoints } from './checkpoint-folder.js';
 export { fileIn } from './entries.js';
 export {
   buildTrainingGraphs,

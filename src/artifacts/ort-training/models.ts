@@ -63,6 +63,46 @@ export function forwardModel({ forward }: ModulePlan): OnnxModel | null {
   return forward && lower(forward, ortTraining);
 }
 
+/** Output of a probe model: all that the session holds, one after another, as one vector. */
+const heldName = 'held';
+
+/**
+ * What a session that reads no parameters can be given for its evaluation model: first `held`, all that the session holds as one vector in the order of
+ * the training model's inputs, then the module's output in training mode, where `forwardModel` is not null.
+ */
+export function probeModel({ forward, trainable, kept, index }: ModulePlan): OnnxModel {
+  const held = [...trainable, ...kept];
+  const own = new Set(held.map(({ name }) => name));
+  const model = forward && lower(forward, ortTraining);
+  const given = forward?.inputs.filter(({ name }) => !own.has(name)) ?? [];
+  const node = (
+    opType: string,
+    inputs: string[],
+    output: string,
+    attributes: OnnxNode['attributes'] = {},
+  ): OnnxNode => {
+    return { name: `${opType}/${output}`, domain: '', opType, inputs, outputs: [output], attributes };
+  };
+  const flat = (name: string): string => `flat/${name}`;
+  const all = { name: 'all', dtype: 'int64' as const, shape: [1], bytes: new Uint8Array(BigInt64Array.of(-1n).buffer) };
+  return {
+    irVersion: trainingTarget.irVersion,
+    opsets: trainingTarget.opsets,
+    producerName: 'hpff',
+    graph: {
+      name: `${index}/probe`,
+      nodes: [
+        ...(model?.graph.nodes ?? []),
+        ...held.map(({ name }) => node('Reshape', [name, all.name], flat(name))),
+        node('Concat', held.map(({ name }) => flat(name)), heldName, { axis: { type: 'int', value: 0 } }), // prettier-ignore
+      ],
+      inputs: infos([...given, ...held]),
+      outputs: [{ name: heldName, dtype: 'float32', shape: [null] }, ...(model?.graph.outputs ?? [])],
+      initializers: [...(model?.graph.initializers ?? []), all],
+    },
+  };
+}
+
 const withGraph = (model: OnnxModel, changes: Partial<OnnxModel['graph']>): OnnxModel => ({
   ...model,
   graph: { ...model.graph, ...changes },

@@ -1,9 +1,20 @@
 /** `hpff build RECIPE`: the artifact folder. */
-import { buildGraphs, buildTrainingGraphs, type SealedManifest, writeArtifacts } from '../../artifacts/index.js';
+import {
+  buildGraphs,
+  buildTrainingGraphs,
+  checkWeights,
+  type SealedManifest,
+  type TrainingGraphs,
+  type TrainingTensors,
+  writeArtifacts,
+} from '../../artifacts/index.js';
+import { InputError } from '../../errors.js';
+import { readSafetensors } from '../../files/safetensors.js';
 import { initialWeights } from '../../local/index.js';
 import { chooseLowering, type LoweringChoice } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
 import { createNativeRuntime } from '../../runtime/native/index.js';
+import { readRun } from '../../train/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, loweringOption, verboseOption } from '../options.js';
 import { Output } from '../output.js';
@@ -20,6 +31,7 @@ interface BuildOptions extends CommonOptions {
   readonly output: string;
   readonly lowering: string;
   readonly batch?: number;
+  readonly from?: string;
 }
 
 /** The lowering of that name on this machine. */
@@ -45,10 +57,30 @@ async function buildForInference(recipe: Recipe, options: BuildOptions, output: 
 }
 
 /** Models and checkpoints for sessions of ONNX Runtime's training API. */
-async function buildForTraining(recipe: Recipe, { batch, output: folder }: BuildOptions): Promise<SealedManifest> {
+async function buildForTraining(
+  recipe: Recipe,
+  { batch, from, output: folder }: BuildOptions,
+): Promise<SealedManifest> {
   const graphs = buildTrainingGraphs(recipe, { batch });
-  const weights = initialWeights(recipe);
-  return writeArtifacts(folder, graphs, weights, graphs.checkpoints({ weights, optimizer: null, step: 0 }));
+  const tensors =
+    from === undefined ? { weights: initialWeights(recipe), optimizer: null, step: 0 } : await readStart(from, graphs);
+  return writeArtifacts(folder, graphs, tensors.weights, graphs.checkpoints(tensors));
+}
+
+/** What a run has come to, or weights in a file. @throws InputError where they do not fit */
+async function readStart(from: string, { manifest }: TrainingGraphs): Promise<TrainingTensors> {
+  const { parameters, states } = manifest;
+  if (from.endsWith('.safetensors')) {
+    const { tensors } = await readSafetensors(from);
+    return { weights: checkWeights(tensors, parameters, from), optimizer: null, step: 0 };
+  }
+  const { checkpoint } = await readRun(from);
+  const kept = states.map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
+  return {
+    weights: checkWeights(checkpoint.weights, parameters, `${checkpoint.folder}/weights.safetensors`),
+    optimizer: checkWeights(checkpoint.optimizer, kept, `${checkpoint.folder}/optimizer.safetensors`),
+    step: checkpoint.state.step,
+  };
 }
 
 export const addBuild: AddCommand = (program, streams) => {
@@ -58,9 +90,16 @@ export const addBuild: AddCommand = (program, streams) => {
     .addOption(loweringOption(trainingLowering))
     .addOption(verboseOption())
     .addOption(batchOption())
+    .option('--from <run>', 'with --lowering ort-training: begin with the state of a run, or with a safetensors file')
     .action(async (file: string, options: BuildOptions) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = await readRecipe(file, output.warn);
+      if (options.from !== undefined && options.lowering !== trainingLowering) {
+        throw new InputError(
+          'USAGE',
+          `--from: found with --lowering ${options.lowering}, allowed: with ${trainingLowering}`,
+        );
+      }
       const build = options.lowering === trainingLowering ? buildForTraining : buildForInference;
       const manifest = await build(recipe, options, output);
       const { lowering, batch, modules } = manifest;

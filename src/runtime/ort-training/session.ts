@@ -10,8 +10,10 @@ export interface SessionFiles {
   readonly evaluationModel: Uint8Array;
   readonly optimizerModel: Uint8Array;
   readonly checkpoint: Uint8Array;
-  /** A model of the same parameters for `forward`; null where it is not asked for. */
+  /** For `forward`: the module's output, given its input and its parameters; null where it is not asked for. */
   readonly forwardModel: Uint8Array | null;
+  /** For libraries that are not `complete`, in the evaluation model's place: all that the session holds as one vector, and what `forwardModel` gives. */
+  readonly probeModel: () => Uint8Array;
   /** Names and shapes of all that the checkpoint holds, in the order of the training model's inputs. */
   readonly tensors: readonly { readonly name: string; readonly shape: readonly number[] }[];
 }

@@ -28,13 +28,9 @@ export interface WebTrainingSession {
   runTrainStep(feeds: WebTensors): Promise<WebTensors>;
   runOptimizerStep(): Promise<void>;
   lazyResetGrad(): Promise<void>;
-  getContiguousParameters(trainableOnly: boolean): Promise<WebTensor>;
-  release(): Promise<void>;
-}
-
-export interface WebInferenceSession {
-  readonly inputNames: readonly string[];
-  run(feeds: WebTensors): Promise<WebTensors>;
+  readonly evalInputNames: readonly string[];
+  readonly evalOutputNames: readonly string[];
+  runEvalStep(feeds: WebTensors): Promise<WebTensors>;
   release(): Promise<void>;
 }
 
@@ -57,7 +53,6 @@ export interface WebApi {
       options: SessionOptions,
     ): Promise<WebTrainingSession>;
   };
-  readonly InferenceSession: { create(model: Uint8Array, options: SessionOptions): Promise<WebInferenceSession> };
 }
 
 /**

@@ -1,20 +1,14 @@
 /**
  * The training API of onnxruntime-web 1.19.2, in Node. It sets no learning rate, reads no optimizer state, and writes neither checkpoints nor models.
  *
- * Its forward pass and backward pass are one call; a forward pass by itself is an inference session's, with the parameters copied out of the training session.
+ * It has a function that reads parameters, `getContiguousParameters`, which must not be called: it frees memory of its stack as if it were of its heap, and what is
+ * computed later hangs or is wrong. So parameters come out of a model in the evaluation model's place, which also runs the forward pass by itself.
  */
 import { RunError } from '../../errors.js';
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../../files/tensor.js';
 import { trainingRuntime } from '../../lower/index.js';
 import type { SessionFiles, TrainingLibrary, TrainingSession } from './session.js';
-import {
-  loadWebApi,
-  type WebApi,
-  type WebInferenceSession,
-  type WebTensor,
-  type WebTensors,
-  type WebTrainingSession,
-} from './web-api.js';
+import { loadWebApi, type WebApi, type WebTensor, type WebTensors, type WebTrainingSession } from './web-api.js';
 
 /** 3: errors only. ONNX Runtime warns of shapes of its own optimizers. */
 const sessionOptions = { logSeverityLevel: 3 };
@@ -35,28 +29,27 @@ export function openWebTraining(): TrainingLibrary {
 }
 
 class WebSession implements TrainingSession {
+  /** What the probe model was given last, to run it again. */
+  private given: NamedTensors = new Map();
+
   private constructor(
     private readonly api: WebApi,
     private readonly files: Pick<SessionFiles, 'name' | 'tensors'>,
     private readonly session: WebTrainingSession,
-    private readonly forwards: WebInferenceSession | null,
   ) {}
 
   static async create(api: WebApi, files: SessionFiles): Promise<WebSession> {
-    const { name, tensors, forwardModel } = files;
+    const { name, tensors } = files;
     const models = {
       checkpointState: files.checkpoint,
       trainModel: files.trainingModel,
-      evalModel: files.evaluationModel,
+      evalModel: files.probeModel(),
       optimizerModel: files.optimizerModel,
     };
     const session = await attempt(name, 'create a session', async () =>
       api.TrainingSession.create(models, sessionOptions),
     );
-    const forwards =
-      forwardModel &&
-      (await attempt(name, 'create a session', async () => api.InferenceSession.create(forwardModel, sessionOptions)));
-    return new WebSession(api, { name, tensors }, session, forwards);
+    return new WebSession(api, { name, tensors }, session);
   }
 
   get inputs(): readonly string[] {
@@ -77,25 +70,32 @@ class WebSession implements TrainingSession {
   }
 
   async forward(feeds: NamedTensors): Promise<NamedTensors> {
-    const forwards = this.forwards!;
-    const all = new Map([...(await this.readTensors()), ...feeds]);
-    return fromWeb(await this.attempt('run forward', async () => forwards.run(this.record(forwards.inputNames, all))));
+    this.given = feeds;
+    return (await this.probe()).made;
   }
 
   async readTensors(): Promise<NamedTensors> {
-    const { data } = await this.attempt('read its parameters', async () => this.session.getContiguousParameters(false));
+    const { held } = await this.probe();
     let at = 0;
     return new Map(
       this.files.tensors.map(({ name, shape }): [string, HostTensor] => {
-        const elements = (data as Float32Array).slice(at, (at += elementCount(shape)));
+        const elements = held.slice(at, (at += elementCount(shape)));
         return [name, float32(shape, elements)];
       }),
     );
   }
 
   async dispose(): Promise<void> {
-    await this.forwards?.release();
     await this.session.release();
+  }
+
+  /** Its outputs come under the names of the training model's, by their places: the package takes the wrong list. */
+  private async probe(): Promise<{ held: Float32Array; made: NamedTensors }> {
+    const { evalInputNames, evalOutputNames, trainingOutputNames } = this.session;
+    const feeds = this.record(evalInputNames, this.given);
+    const found = fromWeb(await this.attempt('run its probe', async () => this.session.runEvalStep(feeds)));
+    const [held, ...made] = evalOutputNames.map((name, i) => [name, found.get(trainingOutputNames[i]!)!] as const);
+    return { held: held![1].data as Float32Array, made: new Map(made) };
   }
 
   private record(names: readonly string[], tensors: NamedTensors): WebTensors {
