@@ -68,13 +68,14 @@ async function threeSteps(
 }
 
 describe('three steps on a batch give what our own runtime gives, gradients and losses too', () => {
-  it.each([
+  it.each<[string, object, object, object?]>([
     ['AdamW, a classifier on each of four modules', adamw, dgl],
     ['SGD with momentum and decay, HPFF with patches', nesterov, hpffLocal],
     ['plain SGD, the paper’s patches', plainSgd, { ...hpffLocal, patches: { grid: 2, on: ['decoder', 'classifier'], weights: 'shared', fuse: 'mean' } }], // prettier-ignore
     ['AdamW, back-propagation', adamw, { rule: 'bp' }],
-  ])('%s', { timeout: 120_000 }, async (_, optimizer, local) => {
-    const recipe = recipeOf({ optimizer, local });
+    ['AdamW, smoothed labels', adamw, { rule: 'bp' }, { loss: { labelSmoothing: 0.1 } }],
+  ])('%s', { timeout: 120_000 }, async (_, optimizer, local, more: object = {}) => {
+    const recipe = recipeOf({ optimizer, local, ...more });
     const weights = initialWeights(recipe);
     const batch = syntheticBatch(recipe);
     const ours = await threeSteps(recipe, 'portable', weights, batch);

@@ -51,10 +51,10 @@ export function trainingModel(plan: ModulePlan): OnnxModel {
 }
 
 /** It takes all that the training model keeps, whether it reads it or not: the session feeds both alike. */
-export function evaluationModel({ evaluation, trainable, kept }: ModulePlan): OnnxModel {
+export function evaluationModel({ evaluation, inputs, trainable, kept }: ModulePlan): OnnxModel {
   const model = lower(evaluation, ortEvaluation);
-  const own = new Set([...trainable, ...kept].map(({ name }) => name));
-  const given = evaluation.inputs.filter(({ name }) => !own.has(name));
+  const read = new Set(evaluation.inputs.map(({ name }) => name));
+  const given = inputs.filter(({ name }) => read.has(name));
   return withGraph(model, { inputs: infos([...given, ...trainable, ...kept]) });
 }
 

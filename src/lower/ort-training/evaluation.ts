@@ -4,8 +4,8 @@
  */
 import { f } from '../emitter.js';
 import type { LoweringRule } from '../lower.js';
-import { portableRules } from '../portable/index.js';
 import type { GraphSlice } from '../slice.js';
+import { batchNormRules } from './norm.js';
 
 interface EvaluationRules {
   readonly BatchNormTrain: LoweringRule<'BatchNormTrain'>;
@@ -13,11 +13,12 @@ interface EvaluationRules {
 }
 
 export function evaluationRules(slice: GraphSlice): EvaluationRules {
+  const withBatch = batchNormRules().BatchNormTrain;
   const entering = new Set(slice.inputs.map(({ name }) => name));
   return {
     BatchNormTrain: (emit, node, inputs) => {
       const [mean, variance] = statisticsOf(inputs[1]!);
-      if (!entering.has(mean) || !entering.has(variance)) return portableRules.BatchNormTrain(emit, node, inputs);
+      if (!entering.has(mean) || !entering.has(variance)) return withBatch(emit, node, inputs);
       const epsilon = f(node.attributes.epsilon);
       const y = emit.op('BatchNormalization', [...inputs, mean, variance], { epsilon });
       // Nothing of an evaluation reads what only training has.
