@@ -31,7 +31,7 @@ const recipeFile = (changes: object): object => ({
 
 const recipeOf = (changes: object): Recipe => parseRecipe(recipeFile(changes), 'recipe.json');
 
-const adamw = { type: 'adamw', learningRate: 0.001, epsilon: 1e-4, weightDecay: 0.01 };
+const adamw = { type: 'adamw', learningRate: 0.001, epsilon: 1e-3, weightDecay: 0.01 };
 const nesterov = { type: 'sgd', learningRate: 0.001, momentum: 0.9, nesterov: true, weightDecay: 1e-4 };
 const plainSgd = { type: 'sgd', learningRate: 0.001, momentum: 0, nesterov: false, weightDecay: 0 };
 const dgl = { rule: 'dgl', classifier: { net: '2c2f', features: 32 } };
@@ -73,7 +73,7 @@ describe('three steps on a batch give what our own runtime gives, gradients and 
     ['SGD with momentum and decay, HPFF with patches', nesterov, hpffLocal],
     ['plain SGD, the paper’s patches', plainSgd, { ...hpffLocal, patches: { grid: 2, on: ['decoder', 'classifier'], weights: 'shared', fuse: 'mean' } }], // prettier-ignore
     ['AdamW, back-propagation', adamw, { rule: 'bp' }],
-    ['AdamW, smoothed labels', adamw, { rule: 'bp' }, { loss: { labelSmoothing: 0.1 } }],
+    ['SGD, smoothed labels', nesterov, { rule: 'bp' }, { loss: { labelSmoothing: 0.1 } }],
   ])('%s', { timeout: 120_000 }, async (_, optimizer, local, more: object = {}) => {
     const recipe = recipeOf({ optimizer, local, ...more });
     const weights = initialWeights(recipe);
