@@ -23,7 +23,6 @@ export const LADDER = [
   'local',
   'artifacts',
   'weights',
-  'weights',
   'runtime',
   'export',
   'data',
