@@ -74,9 +74,10 @@ export function fromOrtCheckpoint(
   const state: NamedTensors = new Map();
   for (const [name, tensor] of frozen) (name.startsWith('momentum/') ? state : weights).set(name, tensor);
   for (const [parameter, moments] of optimizer?.moments ?? []) {
+    // Its sgd keeps one moment, which it never reads.
+    if (!MOMENTS.every(([theirs]) => moments.has(theirs))) continue;
     for (const [theirs, ours] of MOMENTS) {
-      const tensor = moments.get(theirs);
-      if (tensor && trainable.has(parameter)) state.set(ours + parameter, tensor);
+      if (trainable.has(parameter)) state.set(ours + parameter, moments.get(theirs)!);
     }
   }
   return { weights, optimizer: state, step: optimizer?.step ?? null };
