@@ -2,6 +2,7 @@
 import cliProgress, { type MultiBar, type Options, type Params, type SingleBar } from 'cli-progress';
 import type { StageTimes } from '../pipeline/index.js';
 import { stageShares } from '../train/events.js';
+import type { StepProgress } from '../train/index.js';
 import type { Sink } from './output.js';
 
 /** Owns the last line of a terminal and a timer until it is disposed. */
@@ -134,3 +135,36 @@ const percent = (share: number): string => `${Math.round(100 * share)} %`;
 
 const namesOf = (modules: readonly number[]): string =>
   modules.length === 1 ? `module ${modules[0]}` : `modules ${modules[0]}-${modules.at(-1)}`;
+
+/** The progress of one piece of work after another on stderr, and lines above it; where nothing is in progress lines stand alone. */
+export class ProgressSlot implements Disposable {
+  private progress = noProgress;
+
+  constructor(private readonly sink: Sink) {}
+
+  begin(options: ProgressOptions): void {
+    this.finish();
+    this.progress = showProgress(this.sink, options);
+  }
+
+  /** @param more what else to say */
+  update({ step, epoch, total, imagesPerSecond }: StepProgress, more = ''): void {
+    const speed = Number(imagesPerSecond.toPrecision(3));
+    this.progress.update(step, `loss ${total.toFixed(4)}  ${speed} images/s  epoch ${epoch}${more}`);
+  }
+
+  line(text: string): void {
+    if (this.progress === noProgress) this.sink.write(`${text}\n`);
+    else this.progress.line(text);
+  }
+
+  /** Takes the bar away. */
+  finish(): void {
+    this.progress[Symbol.dispose]();
+    this.progress = noProgress;
+  }
+
+  [Symbol.dispose](): void {
+    this.finish();
+  }
+}

@@ -13,15 +13,15 @@ export interface StopSignals extends Disposable {
  * @param asked called at the first signal
  * @param streams whose readers count; errors of streams without a reader are kept from ending the process from now on
  */
-export function stopOnSignals(asked: () => void, streams?: Streams): StopSignals {
+export function stopOnSignals(asked: () => void, streams: Streams): StopSignals {
   const controller = new AbortController();
   const onError = (error: NodeJS.ErrnoException): void => {
     if (error.code !== 'EPIPE' || controller.signal.aborted) return;
     controller.abort(); // first, as telling it may fail in the same way
     asked();
   };
-  streams?.stdout.on('error', onError);
-  streams?.stderr.on('error', onError);
+  streams.stdout.on('error', onError);
+  streams.stderr.on('error', onError);
   const stopListening = (): void => {
     for (const name of SIGNALS) process.removeListener(name, onSignal);
   };

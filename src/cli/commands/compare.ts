@@ -27,8 +27,8 @@ import {
   stepsOption,
   threadsOption,
 } from '../options.js';
-import { Output, type Streams } from '../output.js';
-import { noProgress, showProgress, type Progress } from '../progress.js';
+import { Output } from '../output.js';
+import { ProgressSlot } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
 import { counted } from '../words.js';
 
@@ -76,16 +76,19 @@ export const addCompare: AddCommand = (program, streams) => {
         const first = seed ?? given[0]!.recipe.seed;
         const seeds = Array.from({ length: count }, (_, i) => first + i);
         const threads = options.threads ?? (options.schedule === 'async' ? 1 : availableParallelism());
-        using display = new Display(streams);
+        using slot = new ProgressSlot(streams.stderr);
         const kill = new AbortController();
         process.once('exit', () => kill.abort());
-        using signals = stopOnSignals(() => display.line('hpff: stopping after this step; once more to end at once'));
+        using signals = stopOnSignals(
+          () => slot.line('hpff: stopping after this step; once more to end at once'),
+          streams,
+        );
         const comparison = await compare(
           given,
           { ...options, threads, folder, seeds, signal: signals.signal },
-          display,
+          new Display(slot),
         );
-        display.finish();
+        slot.finish();
         output.result(
           comparison,
           `${resultTable(comparison, (text) => text)}\n\n${path.join(folder, 'comparison.html')} has curves and details.`,
@@ -110,53 +113,33 @@ function requireAllDone({ recipes }: Comparison): void {
 
 /** Shows on stderr how the runs go. */
 class Display implements CompareListener {
-  private bar: Progress = noProgress;
   private title = '';
 
-  constructor(private readonly streams: Streams) {}
+  constructor(private readonly slot: ProgressSlot) {}
 
   readonly begin: CompareListener['begin'] = (place, how) => {
     this.title = `${place.number}/${place.count} ${titleOf(place)}`;
-    if (how === 'finished') this.line(`${this.title}: done before`);
+    if (how === 'finished') this.slot.line(`${this.title}: done before`);
   };
 
   readonly answer = (place: RunPlace, answer: Answer): void => {
     if (answer.kind === 'started') {
       const { step, totalSteps } = answer;
-      this.finish();
-      this.bar = showProgress(this.streams.stderr, { total: totalSteps, start: step, unit: 'step' });
-      this.line(`${this.title}${step > 0 ? `: goes on from step ${step}` : ''}`);
+      this.slot.begin({ total: totalSteps, start: step, unit: 'step' });
+      this.slot.line(`${this.title}${step > 0 ? `: goes on from step ${step}` : ''}`);
     } else if (answer.kind === 'progress') {
-      const { step, total, imagesPerSecond, epoch } = answer.progress;
-      this.bar.update(
-        step,
-        `loss ${total.toFixed(4)}  ${Number(imagesPerSecond.toPrecision(3))} images/s  epoch ${epoch}`,
-      );
+      this.slot.update(answer.progress);
     } else if (answer.kind === 'evaluated') {
-      this.line(`${titleOf(place)}, epoch ${answer.epoch}: test accuracy ${answer.testAccuracy.toFixed(4)}`);
+      this.slot.line(`${titleOf(place)}, epoch ${answer.epoch}: test accuracy ${answer.testAccuracy.toFixed(4)}`);
     } else if (answer.kind === 'warning') {
-      this.line(`hpff: warning: ${titleOf(place)}: ${answer.line}`);
+      this.slot.line(`hpff: warning: ${titleOf(place)}: ${answer.line}`);
     }
   };
 
   readonly end: CompareListener['end'] = (_place, reason) => {
-    if (reason !== null) this.line(`${this.title}: failed: ${printable(reason, 500)}`);
-    this.finish();
+    if (reason !== null) this.slot.line(`${this.title}: failed: ${printable(reason, 500)}`);
+    this.slot.finish();
   };
-
-  line(text: string): void {
-    if (this.bar === noProgress) this.streams.stderr.write(`${text}\n`);
-    else this.bar.line(text);
-  }
-
-  finish(): void {
-    this.bar[Symbol.dispose]();
-    this.bar = noProgress;
-  }
-
-  [Symbol.dispose](): void {
-    this.finish();
-  }
 }
 
 const titleOf = ({ label, seed }: RunPlace): string => `${printable(label, 80)}, seed ${seed}`;

@@ -23,7 +23,7 @@ import {
   verboseOption,
 } from '../options.js';
 import { Output, type Streams } from '../output.js';
-import { addStageTimes, busyNote, noProgress, showProgress, stageLines, type Progress } from '../progress.js';
+import { addStageTimes, busyNote, ProgressSlot, stageLines } from '../progress.js';
 import { stopOnSignals } from '../signals.js';
 import {
   namingOption,
@@ -172,8 +172,8 @@ function clusterSettings(options: TrainCommandOptions, scheduleGiven: boolean): 
 }
 
 /** Shows what a training tells: lines of JSON on stdout, or progress on stderr. */
-class Display implements TrainListener {
-  private progressBar: Progress = noProgress;
+class Display implements TrainListener, Disposable {
+  private readonly slot: ProgressSlot;
   /** How busy stages were in the last group of steps. */
   private busy = '';
   private sums: readonly StageTimes[] = [];
@@ -182,8 +182,10 @@ class Display implements TrainListener {
 
   constructor(
     private readonly output: Output,
-    private readonly streams: Streams,
-  ) {}
+    streams: Streams,
+  ) {
+    this.slot = new ProgressSlot(streams.stderr);
+  }
 
   readonly warn = (line: string): void => this.line(`hpff: warning: ${line}`);
 
@@ -197,16 +199,13 @@ class Display implements TrainListener {
       this.sums = addStageTimes(this.sums, event.stages);
     } else if (event.event === 'epoch') {
       const { epoch, step, testAccuracy, testLoss } = event;
-      this.progressBar.line(
+      this.slot.line(
         `epoch ${epoch} (step ${step}): test accuracy ${testAccuracy.toFixed(4)}, loss ${testLoss.toFixed(4)}`,
       );
     }
   };
 
-  readonly progress: TrainListener['progress'] = ({ step, epoch, total, imagesPerSecond }) => {
-    const speed = imagesPerSecond.toPrecision(3);
-    this.progressBar.update(step, `loss ${total.toFixed(4)}  ${Number(speed)} images/s  epoch ${epoch}${this.busy}`);
-  };
+  readonly progress: TrainListener['progress'] = (progress) => this.slot.update(progress, this.busy);
 
   /** What the stages of the schedule `async` have done in all; none under others. */
   get stages(): readonly StageTimes[] {
@@ -215,14 +214,12 @@ class Display implements TrainListener {
 
   /** A line for the user, above the progress bar. */
   line(text: string): void {
-    if (this.progressBar === noProgress) this.output.message(text);
-    else this.progressBar.line(text);
+    this.slot.line(text);
   }
 
   /** Takes the progress bar away. */
   finish(): void {
-    this.progressBar[Symbol.dispose]();
-    this.progressBar = noProgress;
+    this.slot.finish();
   }
 
   [Symbol.dispose](): void {
@@ -237,16 +234,13 @@ class Display implements TrainListener {
     modules,
     trainImages,
   }: TrainEvent & { event: 'start' }): void {
-    this.finish();
-    this.progressBar = showProgress(this.streams.stderr, { total: totalSteps, start: step, unit: 'step' });
+    this.slot.begin({ total: totalSteps, start: step, unit: 'step' });
     const resumed = step > 0 ? `, from step ${step}` : '';
-    this.progressBar.line(
+    this.slot.line(
       `${recipe}: ${counted(modules, 'module')}, ${trainImages} images, ${counted(stepsPerEpoch, 'step')} an epoch${resumed}`,
     );
     if (step >= totalSteps) {
-      this.progressBar.line(
-        `nothing is left to train: the run is at step ${step} and was to end at step ${totalSteps}`,
-      );
+      this.slot.line(`nothing is left to train: the run is at step ${step} and was to end at step ${totalSteps}`);
     }
   }
 }

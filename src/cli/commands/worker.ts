@@ -29,7 +29,10 @@ export const addWorker: AddCommand = (program, streams) => {
     .action(async (options: WorkerCommandOptions) => {
       const output = new Output(streams, options.json ?? false);
       const recipe = options.recipe === undefined ? {} : { recipe: await readRecipe(options.recipe, output.warn) };
-      using signals = stopOnSignals(() => output.message('hpff: ending after this task; once more to end at once'));
+      using signals = stopOnSignals(
+        () => output.message('hpff: ending after this task; once more to end at once'),
+        streams,
+      );
       await work({
         ...clusterOptions(options.connect, options),
         ...recipe,
