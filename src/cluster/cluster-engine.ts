@@ -4,10 +4,10 @@
  * A run of steps ends with the state of every stage here, for a checkpoint. When a worker is lost, a run rejects with `LostError`; after `recover` and `load`
  * of the last checkpoint training goes on under the next generation, with the bits of a training that was not disturbed.
  */
-import { elementCount, float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
+import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import { HpffError, RunError } from '../errors.js';
 import { printable } from '../files/printable.js';
-import { averagedWeights, imagesPerRun, keptStates, type Manifest, startOf } from '../artifacts/index.js';
+import { averagedWeights, keptStates, type Manifest, startOf } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import {
   type Evaluator,
@@ -26,23 +26,22 @@ import { EdgeReader } from './edge-reader.js';
 import { EdgeWriter } from './edge-writer.js';
 import {
   assignmentOf,
-  clockOf,
   downEdge,
   failureOf,
-  featuresEdge,
   type Hello,
   presenceOf,
-  relaysEdge,
   SIGN_MILLISECONDS,
   STATE,
   upEdge,
 } from './protocol.js';
 import { ReportMerger } from './report-merger.js';
 import { encodeRate } from './step-rate.js';
-import { clockTime, decodeTasks } from './task-times.js';
-import { createEdge, deleteEdges } from './streams.js';
+import { createStageEdges } from './stage-edges.js';
+import { deleteEdges } from './streams.js';
+import { decodeTasks } from './task-times.js';
 import type { Encoding } from './tensor-message.js';
 import { sleep } from './waiting.js';
+import { clockAhead } from './worker-clock.js';
 import { LostError, type Workforce } from './workforce.js';
 
 export interface ClusterPlan {
@@ -81,9 +80,6 @@ interface Stage {
 
 /** Loading graphs on a slow machine takes a while. */
 const ASSIGN_MILLISECONDS = 300_000;
-/** To learn how a worker's clock differs from the one here. */
-const CLOCK_QUESTIONS = 5;
-const CLOCK_MILLISECONDS = 10_000;
 /** How long the run waits for as many workers as before after one was lost. */
 const RECOVERY_MILLISECONDS = 15_000;
 
@@ -211,7 +207,8 @@ export class ClusterEngine implements TrainEngine {
     const workers = (await this.workforce.gather(run, asked, patience, signal)).slice(0, most);
     await deleteEdges(this.connection, run, undefined, signal);
     const arranged = await this.plan.arrange(workers.length);
-    await this.createEdges(workers.length, signal);
+    const { generation } = this;
+    await createStageEdges(this.connection, { run, generation }, workers.length, this.plan, signal);
     this.announcePresence();
     await Promise.all(workers.map(async (worker, stage) => this.assignOne(worker, stage, arranged, signal)));
     this.stages = await Promise.all(
@@ -222,27 +219,6 @@ export class ClusterEngine implements TrainEngine {
       return `modules ${modules[0]}-${modules.at(-1)} on ${printable(worker.place)}`;
     });
     note(`stages: ${places.join('; ')}`);
-  }
-
-  private async createEdges(stages: number, signal?: AbortSignal): Promise<void> {
-    const { run, manifest, delay } = this.plan;
-    const generation = this.generation;
-    const create = async (edge: string, bytes: number): Promise<void> =>
-      createEdge(this.connection, { run, generation, edge }, { maxBytes: Math.ceil(bytes) }, signal);
-    const bytesOf = (shape: readonly (number | string)[]): number => 4 * elementCount(shape as number[]);
-    const largest = Math.max(...[...manifest.parameters, ...manifest.states].map(({ shape }) => bytesOf(shape)));
-    const values = manifest.graphs.flatMap(({ outputs }) => outputs);
-    const passing = values.filter(({ meaning }) => meaning === 'feature' || meaning === 'relay');
-    const feature = Math.max(0, ...passing.map(({ shape }) => bytesOf(shape)));
-    const image = bytesOf([imagesPerRun(manifest), ...manifest.recipe.network.image]);
-    // Headers and records of the server come on top of the data.
-    const room = (bytes: number): number => 1.2 * bytes + 2 ** 20;
-    for (let stage = 0; stage < stages; stage++) {
-      await create(downEdge(stage), room(Math.max(2 * image, 2 * largest) + 16 * 2 ** 20));
-      await create(upEdge(stage), room(2 * largest + 16 * 2 ** 20));
-      if (stage < stages - 1) await create(featuresEdge(stage), room((2 * delay + 3) * feature));
-      if (stage > 0) await create(relaysEdge(stage), room((2 * delay + 3) * feature));
-    }
   }
 
   private async assignOne(worker: Hello, stage: number, arranged: number[][], signal?: AbortSignal): Promise<void> {
@@ -298,24 +274,11 @@ export class ClusterEngine implements TrainEngine {
       worker,
       down: await EdgeWriter.open(this.connection, { run, generation, edge: downEdge(index) }),
       up: await EdgeReader.open(this.connection, { run, generation, edge: upEdge(index) }),
-      ahead: this.plan.trace ? await this.clockAhead(worker) : 0,
+      ahead: this.plan.trace ? await clockAhead(this.connection, worker) : 0,
       losses: manifest.losses.map(({ name }) => name).filter((name) => made.has(`loss/${name}`)),
       times: { busy: 0, waiting: 0, transfer: 0 },
       confirmed: false,
     };
-  }
-
-  /** By the answer that came soonest, which was under way for about as long as the question. */
-  private async clockAhead({ worker, place: whom }: Hello): Promise<number> {
-    let best = { took: Infinity, ahead: 0 };
-    for (let i = 0; i < CLOCK_QUESTIONS; i++) {
-      const asked = clockTime();
-      const { now } = await request(this.connection, clockOf(worker), {}, { whom, timeout: CLOCK_MILLISECONDS });
-      const answered = clockTime();
-      const took = answered - asked;
-      if (took < best.took) best = { took, ahead: now - (asked + answered) / 2 };
-    }
-    return best.ahead;
   }
 
   private async endStages(): Promise<void> {

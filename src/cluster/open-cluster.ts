@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
 import {
-  balanceNames,
+  balanceOf,
   chooseLowering,
   collectGarbage,
   type EngineOptions,
@@ -50,11 +50,7 @@ export async function openCluster(
   if (!POOL.test(pool)) {
     throw new InputError('POOL', `--pool: found ${quoted(pool, 80)}, allowed: 1 to 64 letters, digits or "_"`);
   }
-  const { balance = 'time' } = options;
-  const by = balanceNames.find((name) => name === balance);
-  if (by === undefined) {
-    throw new InputError('BALANCE_UNKNOWN', `--balance: found '${balance}', allowed: ${balanceNames.join(', ')}`);
-  }
+  const balance = balanceOf(options.balance);
   const connection = await connectTo(cluster.connect, { ...cluster, onStatus: note });
   const closers: (() => void | Promise<void>)[] = [() => connection.close()];
   const leave = async (): Promise<void> => {
@@ -75,7 +71,7 @@ export async function openCluster(
     const identity = { code: await fingerprint(), recipeHash: recipeHash(recipe) };
     const workforce = new Workforce(connection, { pool, recipeName: recipe.name, note, ...identity });
     closers.push(() => workforce.close());
-    const costs = new ModuleCosts(recipe, runtime, lowering.lowering, by);
+    const costs = new ModuleCosts(recipe, runtime, lowering.lowering, balance);
     const engine = new ClusterEngine(connection, workforce, {
       ...identity,
       run,

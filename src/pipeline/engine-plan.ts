@@ -15,11 +15,11 @@ export interface Plan {
 
 /** @throws InputError for what does not exist or does not go together */
 export function planOf(
-  { schedule = 'sync', delay, stages, balance = 'time', threads }: EngineOptions,
+  { schedule = 'sync', delay, stages, balance, threads }: EngineOptions,
   devices: readonly Device[],
 ): Plan {
   const name = known('--schedule', schedule, scheduleNames, 'SCHEDULE_UNKNOWN');
-  const by = known('--balance', balance, balanceNames, 'BALANCE_UNKNOWN');
+  const by = balanceOf(balance);
   const cores = availableParallelism();
   const several = devices.length > 1;
   if (name === 'async') {
@@ -44,6 +44,9 @@ export function planOf(
   }
   return { schedule: name, delay: 0, stages: 1, balance: by, threads: threads ?? cores };
 }
+
+/** What stages have alike. @throws InputError `BALANCE_UNKNOWN` */
+export const balanceOf = (name = 'time'): Plan['balance'] => known('--balance', name, balanceNames, 'BALANCE_UNKNOWN');
 
 function known<T extends string>(option: string, name: string, allowed: readonly T[], code: string): T {
   const found = allowed.find((each) => each === name);

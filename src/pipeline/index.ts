@@ -11,6 +11,7 @@ export {
   scheduleNames,
   stepScheduleNames,
 } from './engine-options.js';
+export { balanceOf } from './engine-plan.js';
 export { type Evaluator, openEvaluator } from './evaluator.js';
 export { JoinedReports } from './joined-reports.js';
 export { type MeasuredSplit, measureSplit } from './measured-split.js';
