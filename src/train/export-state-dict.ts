@@ -3,15 +3,11 @@ import { metadataOf } from '../export/index.js';
 import { writeSafetensors } from '../files/safetensors.js';
 import { elementCount } from '../files/tensor.js';
 import { type NamingName, stateDict } from '../weights/index.js';
-import { readTrainedModel } from './trained-model.js';
+import { type ModelSource, readTrainedModel } from './trained-model.js';
 
-export interface StateDictOptions {
-  /** A safetensors file with the trunk, instead of the run's latest checkpoint; whose names it has is recognized. */
-  readonly weights?: string | undefined;
+export interface StateDictOptions extends Pick<ModelSource, 'weights' | 'ema'> {
   /** Whose names to write. Default `hpff`. */
   readonly naming?: NamingName | undefined;
-  /** Whether moving averages stand for the weights of a run that keeps them. Default true. */
-  readonly ema?: boolean | undefined;
 }
 
 export interface StateDictFile {
