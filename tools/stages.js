@@ -7,7 +7,7 @@
  *     two     one process, two stages
  *     nats    two workers and a coordinator over a NATS server on this machine
  *
- * Step times are those between the third step and the third-last, when the pipeline is full. Memory is the highest resident memory (VmHWM) of a process from
+ * Step times are those between the third step and the third-last, when the pipeline is full: of one epoch, since it is emptied between epochs. Memory is the highest resident memory (VmHWM) of a process from
  * its start to its end.
  */
 import { spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ const SUBJECTS = ['sync', 'one', 'two', 'nats'];
 const USAGE = `usage: node tools/stages.js [options]
   --recipe FILE    (default graphs/resnet32-cifar10-hpff-k16.json)
   --batch N        images in a step (default 128)
-  --steps N        of each subject and round (default 12)
+  --steps N        of each subject and round (default 11; those of an epoch at most)
   --rounds N       (default 3)
   --delay D        (default 0)
   --balance B      of the stages: time or memory (default time)
@@ -36,6 +36,8 @@ const USAGE = `usage: node tools/stages.js [options]
 /** Steps that are not measured: while the pipeline fills, and while it drains. */
 const FILLING = 3;
 const DRAINING = 2;
+
+const TRAINING_IMAGES = 1437;
 
 async function main() {
   const options = readOptions();
@@ -247,7 +249,7 @@ function readOptions() {
     options: {
       recipe: string('graphs/resnet32-cifar10-hpff-k16.json'),
       batch: string('128'),
-      steps: string('12'),
+      steps: string('11'),
       rounds: string('3'),
       delay: string('0'),
       balance: string('time'),
@@ -258,6 +260,12 @@ function readOptions() {
     },
   });
   const [batch, steps, rounds, delay] = [values.batch, values.steps, values.rounds, values.delay].map(Number);
+  const most = Math.floor(TRAINING_IMAGES / batch);
+  if (!values.help && !(steps > FILLING + DRAINING && steps <= most)) {
+    throw new Error(
+      `--steps: found ${values.steps}, allowed: ${FILLING + DRAINING + 1} to ${most}, an epoch at batch ${batch}`,
+    );
+  }
   return { ...values, batch, steps, rounds, delay, subjects: values.only.split(',') };
 }
 

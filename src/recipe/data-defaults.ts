@@ -22,6 +22,7 @@ export function fillData(data: RecipeShape['data'], image: readonly [number, num
   return {
     dataset: data.dataset,
     batch: data.batch,
+    ...(data.trainImages === undefined ? {} : { trainImages: data.trainImages }),
     normalize: { mean: perChannel(data.normalize.mean), std: perChannel(data.normalize.std) },
     augment: data.augment ?? NO_AUGMENTATION,
     resize: data.resize ?? (isEncoded(data.dataset) ? defaultResize(image) : null),

@@ -138,11 +138,11 @@ test.each<[string, unknown, string]>([
   ['data.batch', '128', 'data.batch: found "128", allowed: an integer from 1 to 65536'],
   ['data.batch', NaN, 'data.batch: found NaN, allowed: an integer from 1 to 65536'],
   ['data.batch', undefined, 'data.batch: missing, allowed: an integer from 1 to 65536'],
-  ['data.bacth', 1, 'data.bacth: unknown key, allowed: dataset, batch, normalize, augment, resize, columns, convert'],
+  ['data.bacth', 1, 'data.bacth: unknown key, allowed: dataset, batch, trainImages, normalize, augment, resize, columns, convert'],
   [
     'data.a\nb',
     1,
-    'data["a\\u{a}b"]: unknown key, allowed: dataset, batch, normalize, augment, resize, columns, convert',
+    'data["a\\u{a}b"]: unknown key, allowed: dataset, batch, trainImages, normalize, augment, resize, columns, convert',
   ],
   ['data', [], 'data: found [], allowed: an object'],
   ['seed', -1, 'seed: found -1, allowed: an integer from 0 to 4294967295'],

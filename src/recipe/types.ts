@@ -165,6 +165,8 @@ export interface DataConfig {
   readonly dataset: DatasetName;
   /** Images per optimizer step. */
   readonly batch: number;
+  /** So many images of the training split are used. Absent: all. */
+  readonly trainImages?: number | undefined;
   /** Per channel, of pixel values in [0, 1]. */
   readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] };
   readonly augment: {

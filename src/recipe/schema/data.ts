@@ -39,6 +39,9 @@ const padAllowed = 'a list of 2 integers (height and width), or null';
 export const data = object({
   dataset: choice(datasetNames),
   batch: integer(1, 65536).describe('Images per optimizer step.'),
+  trainImages: integer(1, 2 ** 31 - 1)
+    .optional()
+    .describe('Train on so many images of the data set, the same whatever the seed; tests use all. Default: all.'),
   normalize: object({
     mean: perChannel(
       z.number({ error: meanAllowed }).min(0, { error: meanAllowed }).max(1, { error: meanAllowed }),
