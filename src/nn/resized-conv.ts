@@ -10,7 +10,7 @@
  * With the images as the last axis all of it are products of wide matrices.
  */
 import { matmul, reshape, staticShape, transpose, type Value } from '../graph/index.js';
-import { interpolationMatrix } from '../graph/interpolation.js';
+import { interpolationMatrix } from '../graph/constant-matrices.js';
 
 /**
  * Convolution of odd size k and stride 1, ⌊k/2⌋ zeros around, of `x` resized to `size` with corners aligned.

@@ -1,5 +1,6 @@
 /** Average and maximum pooling and bilinear resizing of [N, C, H, W], with their gradients. */
 import type { UsageError } from '../../errors.js';
+import { averagingMatrix, kroneckerProduct } from '../constant-matrices.js';
 import type { Value } from '../graph.js';
 import type { ShapeRule } from '../operators.js';
 import { float32Type, sameShape, staticDim, type TensorType } from '../types.js';
@@ -141,25 +142,28 @@ export function resizeBilinear(x: Value, size: Size): Value {
 
 /**
  * Mean over `size` windows that cover the map, as PyTorch's adaptive_avg_pool2d: window i spans
- * ⌊i·in/out⌋ … ⌈(i+1)·in/out⌉. Uneven windows become products with two constant averaging matrices.
+ * ⌊i·in/out⌋ … ⌈(i+1)·in/out⌉. Uneven windows become a product with a constant matrix, or with two where that would be large.
  */
 export function adaptiveAveragePool(x: Value, size: Size): Value {
   const [height, width] = sizeOf(x);
   if (height % size[0] === 0 && width % size[1] === 0) return averagePool(x, [height / size[0], width / size[1]]);
-  const rows = averagingMatrix(x, height, size[0]);
-  const columns = averagingMatrix(x, width, size[1]);
-  return matmul(matmul(rows, x), columns, { transB: true });
+  const rows = averagingMatrix(height, size[0]);
+  const columns = averagingMatrix(width, size[1]);
+  const constant = (data: Float32Array, shape: Size): Value => x.graph.constant({ dtype: 'float32', shape, data });
+  const [pixels, windows] = [height * width, size[0] * size[1]];
+  if (pixels * windows > MOST_POOLING_WEIGHTS) {
+    const pooledRows = matmul(constant(rows, [size[0], height]), x);
+    return matmul(pooledRows, constant(columns, [size[1], width]), { transB: true });
+  }
+  // One product for all images and channels: small ones for each of them take many times as long.
+  const [images, channels] = x.shape as [Value['shape'][number], Value['shape'][number]];
+  const flat = reshape(x, [images, channels, pixels]);
+  const weights = constant(kroneckerProduct(rows, [size[0], height], columns, [size[1], width]), [windows, pixels]);
+  return reshape(matmul(flat, weights, { transB: true }), [images, channels, ...size]);
 }
 
-function averagingMatrix(x: Value, input: number, output: number): Value {
-  const data = new Float32Array(output * input);
-  for (let row = 0; row < output; row++) {
-    const start = Math.floor((row * input) / output);
-    const end = Math.ceil(((row + 1) * input) / output);
-    data.fill(1 / (end - start), row * input + start, row * input + end);
-  }
-  return x.graph.constant({ dtype: 'float32', shape: [output, input], data });
-}
+/** Elements of the matrix by which a map is pooled at once: 16×16 to 4×4. */
+const MOST_POOLING_WEIGHTS = 4096;
 
 /** [N, C, H, W] → [N, C·H·W]. */
 export function flatten(x: Value): Value {

@@ -1,5 +1,5 @@
 /** Batch normalisation from plain means, since the training mode of ONNX's own operator is missing on some devices. */
-import { staticDim } from '../../graph/index.js';
+import { type Shape, staticDim } from '../../graph/index.js';
 import type { NormOps } from '../../graph/ops/norm.js';
 import { f, type Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
@@ -9,35 +9,44 @@ const batchAxes = (rank: number): number[] => (rank === 4 ? [0, 2, 3] : [0]);
 
 const channelMean = (emit: Emitter, x: string, rank: number): string => mean(emit, x, batchAxes(rank));
 
-/** scale·x + shift per channel: inference normalisation with mean 0, variance 1 is the fastest such operator. */
-function affine(emit: Emitter, x: string, scale: string, shift: string, channels: number): string {
+/** scale·x + shift per channel: for maps, inference normalisation with mean 0, variance 1 is the fastest such operator. */
+function affine(emit: Emitter, x: string, scale: string, shift: string, shape: Shape): string {
+  if (shape.length === 2) return emit.op('Add', [emit.op('Mul', [x, scale]), shift]);
+  const channels = staticDim(shape, 1);
   const zeros = emit.floats(new Float32Array(channels));
   const ones = emit.floats(new Float32Array(channels).fill(1));
   return emit.op('BatchNormalization', [x, scale, shift, zeros, ones], { epsilon: f(0) });
 }
 
+/** scale·x per channel. */
+function scaled(emit: Emitter, x: string, scale: string, shape: Shape): string {
+  if (shape.length === 2) return emit.op('Mul', [x, scale]);
+  return affine(emit, x, scale, emit.floats(new Float32Array(staticDim(shape, 1))), shape);
+}
+
 /** x - mean, per channel. */
-function centre(emit: Emitter, x: string, average: string, channels: number): string {
-  return affine(emit, x, emit.floats(new Float32Array(channels).fill(1)), emit.op('Neg', [average]), channels);
+function centre(emit: Emitter, x: string, average: string, shape: Shape): string {
+  if (shape.length === 2) return emit.op('Sub', [x, average]);
+  return affine(emit, x, emit.floats(new Float32Array(staticDim(shape, 1)).fill(1)), emit.op('Neg', [average]), shape);
 }
 
 export const normLowering: LoweringFor<NormOps> = {
   BatchNormTrain: (emit, { inputs: [x], attributes: { epsilon } }, [input, gamma, beta]) => {
-    const rank = x!.shape.length;
-    const channels = staticDim(x!.shape, 1);
+    const { shape } = x!;
+    const rank = shape.length;
     const average = channelMean(emit, input!, rank);
     // Two passes: E[x²] - mean² cancels where the mean is large.
-    const centred = centre(emit, input!, average, channels);
+    const centred = centre(emit, input!, average, shape);
     const variance = channelMean(emit, emit.op('Mul', [centred, centred]), rank);
     const rstd = emit.op('Reciprocal', [emit.op('Sqrt', [emit.op('Add', [variance, emit.floats([epsilon], [])])])]);
-    const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, channels);
+    const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, shape);
     return [y, average, variance, rstd, centred];
   },
   // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), written as two affine maps of dy and x - mean.
   BatchNormGrad: (emit, { inputs: [, x] }, [dy, centred, gamma, rstd]) => {
-    const rank = x!.shape.length;
-    const channels = staticDim(x!.shape, 1);
-    const count = batchAxes(rank).reduce((product, axis) => product * staticDim(x!.shape, axis), 1);
+    const { shape } = x!;
+    const rank = shape.length;
+    const count = batchAxes(rank).reduce((product, axis) => product * staticDim(shape, axis), 1);
     const elements = emit.floats([count], []);
     const meanDy = channelMean(emit, dy!, rank);
     const meanDyX = channelMean(emit, emit.op('Mul', [dy!, centred!]), rank);
@@ -45,8 +54,8 @@ export const normLowering: LoweringFor<NormOps> = {
     const scale = emit.op('Mul', [gamma!, rstd!]);
     const slope = emit.op('Neg', [emit.op('Mul', [emit.op('Mul', [scale, meanDyNormalised]), rstd!])]);
     const shift = emit.op('Neg', [emit.op('Mul', [scale, meanDy])]);
-    const fromDy = affine(emit, dy!, scale, shift, channels);
-    const fromX = affine(emit, centred!, slope, emit.floats(new Float32Array(channels)), channels);
+    const fromDy = affine(emit, dy!, scale, shift, shape);
+    const fromX = scaled(emit, centred!, slope, shape);
     return [
       emit.op('Add', [fromDy, fromX]),
       emit.op('Mul', [meanDyNormalised, elements]),

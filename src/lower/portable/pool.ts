@@ -1,30 +1,25 @@
 /** Pooling and bilinear resizing in standard ONNX. */
-import { staticDim, staticShape } from '../../graph/index.js';
+import {
+  averagingMatrix,
+  interpolationMatrix,
+  kroneckerProduct,
+  transposedMatrix,
+} from '../../graph/constant-matrices.js';
+import { staticDim, staticShape, type Value } from '../../graph/index.js';
 import type { PoolOps } from '../../graph/ops/pool.js';
 import type { Emitter } from '../emitter.js';
 import type { LoweringFor } from '../lower.js';
 import { maxPoolGrad } from '../max-pool-grad.js';
-import { interpolationMatrix, transposedMatrix } from '../../graph/interpolation.js';
+
+type Size = readonly [number, number];
 
 export const poolLowering: LoweringFor<PoolOps> = {
   AveragePool: (emit, { attributes: { kernel, strides } }, [x]) => [
     emit.op('AveragePool', [x!], { kernel_shape: kernel, strides }),
   ],
-  // Every input element collects cotangent/(kh·kw) from each window that holds it: a depthwise transposed convolution.
-  AveragePoolGrad: (emit, { inputs: [cotangent], attributes: { kernel, strides, inputSize } }, [dy]) => {
-    const channels = staticDim(cotangent!.shape, 1);
-    const taps = kernel[0] * kernel[1];
-    const weight = emit.floats(new Float32Array(channels * taps).fill(1 / taps), [channels, 1, ...kernel]);
-    const covered = (axis: 0 | 1): number => (staticDim(cotangent!.shape, axis + 2) - 1) * strides[axis] + kernel[axis];
-    return [
-      emit.op('ConvTranspose', [dy!, weight], {
-        kernel_shape: kernel,
-        strides,
-        group: channels,
-        output_padding: [inputSize[0] - covered(0), inputSize[1] - covered(1)],
-      }),
-    ];
-  },
+  AveragePoolGrad: (emit, { inputs: [cotangent], attributes }, [dy]) => [
+    averagePoolGrad(emit, cotangent!, attributes, dy!),
+  ],
   MaxPool: (emit, { attributes: { kernel, strides, pads } }, [x]) => [
     emit.op('MaxPool', [x!], { kernel_shape: kernel, strides, pads }),
   ],
@@ -63,6 +58,48 @@ export const poolLowering: LoweringFor<PoolOps> = {
     return [separable(emit, cotangent!, staticDim(dy!.shape, 1), along(0), along(1))];
   },
 };
+
+/** Every input element collects cotangent/(kh·kw) from each window that holds it. */
+function averagePoolGrad(
+  emit: Emitter,
+  cotangent: Value,
+  { kernel, strides, inputSize }: PoolOps['AveragePoolGrad'],
+  dy: string,
+): string {
+  const channels = staticDim(cotangent.shape, 1);
+  const pooled = [staticDim(cotangent.shape, 2), staticDim(cotangent.shape, 3)] as const;
+  const taps = kernel[0] * kernel[1];
+  const tiled = ([0, 1] as const).every((i) => kernel[i] === strides[i] && pooled[i] * kernel[i] === inputSize[i]);
+  if (tiled) return spread(emit, dy, pooled, kernel);
+  // A depthwise transposed convolution.
+  const weight = emit.floats(new Float32Array(channels * taps).fill(1 / taps), [channels, 1, ...kernel]);
+  const covered = (i: 0 | 1): number => (pooled[i] - 1) * strides[i] + kernel[i];
+  return emit.op('ConvTranspose', [dy, weight], {
+    kernel_shape: kernel,
+    strides,
+    group: channels,
+    output_padding: [inputSize[0] - covered(0), inputSize[1] - covered(1)],
+  });
+}
+
+/** Elements of the largest matrix by which windows are spread at once: 4×4 to 16×16. */
+const MOST_SPREADING_WEIGHTS = 4096;
+
+/** Every value of a map divided among the elements of its window; windows lie side by side. ConvTranspose takes many times as long. */
+function spread(emit: Emitter, x: string, [height, width]: Size, kernel: Size): string {
+  const [outHeight, outWidth] = [height * kernel[0], width * kernel[1]];
+  const result = (y: string): string => emit.op('Reshape', [y, emit.ints([0, 0, outHeight, outWidth])]); // 0 keeps a dimension
+  const [windows, elements] = [height * width, outHeight * outWidth];
+  if (windows * elements <= MOST_SPREADING_WEIGHTS) {
+    const rows = averagingMatrix(outHeight, height);
+    const weights = kroneckerProduct(rows, [height, outHeight], averagingMatrix(outWidth, width), [width, outWidth]);
+    const flat = emit.op('Reshape', [x, emit.ints([0, 0, windows])]);
+    return result(emit.op('MatMul', [flat, emit.floats(weights, [windows, elements])]));
+  }
+  const scaled = emit.op('Mul', [x, emit.floats([1 / (kernel[0] * kernel[1])], [])]);
+  const apart = emit.op('Reshape', [scaled, emit.ints([0, 0, height, 1, width, 1])]);
+  return result(emit.op('Expand', [apart, emit.ints([1, 1, height, kernel[0], width, kernel[1]])]));
+}
 
 /** Row-major. */
 interface Matrix {
