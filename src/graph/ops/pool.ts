@@ -151,7 +151,7 @@ export function adaptiveAveragePool(x: Value, size: Size): Value {
   const columns = averagingMatrix(width, size[1]);
   const constant = (data: Float32Array, shape: Size): Value => x.graph.constant({ dtype: 'float32', shape, data });
   const [pixels, windows] = [height * width, size[0] * size[1]];
-  if (pixels * windows > MOST_POOLING_WEIGHTS) {
+  if (pixels > MOST_PIXELS_AT_ONCE) {
     const pooledRows = matmul(constant(rows, [size[0], height]), x);
     return matmul(pooledRows, constant(columns, [size[1], width]), { transB: true });
   }
@@ -162,8 +162,8 @@ export function adaptiveAveragePool(x: Value, size: Size): Value {
   return reshape(matmul(flat, weights, { transB: true }), [images, channels, ...size]);
 }
 
-/** Elements of the matrix by which a map is pooled at once: 16×16 to 4×4. */
-const MOST_POOLING_WEIGHTS = 4096;
+/** Pixels of a map that is pooled by one matrix. Sums no longer than this have the same bits whatever the number of threads. */
+const MOST_PIXELS_AT_ONCE = 128;
 
 /** [N, C, H, W] → [N, C·H·W]. */
 export function flatten(x: Value): Value {
