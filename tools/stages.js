@@ -3,6 +3,7 @@
  * the recipe's images; each subject in fresh processes, in turn, round after round. Run after `npm run build`. Needs Linux, and nats-server for `nats`.
  *
  *     sync    one process, the schedule sync
+ *     pair    two such processes side by side, each at work of its own: what this machine gives at most
  *     one     one process, the schedule async in one stage
  *     two     one process, two stages
  *     nats    two workers and a coordinator over a NATS server on this machine
@@ -20,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseRecipe, train } from '../dist/node.js';
 
-const SUBJECTS = ['sync', 'one', 'two', 'nats'];
+const SUBJECTS = ['sync', 'pair', 'one', 'two', 'nats'];
 
 const USAGE = `usage: node tools/stages.js [options]
   --recipe FILE    (default graphs/resnet32-cifar10-hpff-k16.json)
@@ -45,7 +46,7 @@ async function main() {
   const results = new Map(options.subjects.map((subject) => [subject, []]));
   for (let round = 1; round <= options.rounds; round++) {
     for (const subject of options.subjects) {
-      const result = await run(subject, options);
+      const result = subject === 'pair' ? await runPair(options) : await run(subject, options);
       results.get(subject).push(result);
       console.error(`round ${round} of ${options.rounds}: ${subject} ${result.stepSeconds.toFixed(3)} s`);
     }
@@ -56,6 +57,17 @@ async function main() {
   );
   console.log(table(results));
   if (options.json) writeFileSync(options.json, `${JSON.stringify(Object.fromEntries(results), null, 2)}\n`);
+}
+
+/** Two trainings under `sync` at once; a step of either counts half. */
+async function runPair(options) {
+  const [first, second] = await Promise.all([run('sync', options), run('sync', options)]);
+  return {
+    ...first,
+    stepSeconds: 1 / (1 / first.stepSeconds + 1 / second.stepSeconds),
+    peakMiB: { first: first.peakMiB.training, second: second.peakMiB.training },
+    cpu: { first: first.cpu.training, second: second.cpu.training },
+  };
 }
 
 /** @returns what one training took */
