@@ -102,7 +102,15 @@ test('trains each recipe with each seed, killed and stopped on the way, as if no
 
   // The run that was stopped has the bits of one that was not.
   const undisturbed = path.join(root, 'undisturbed');
-  await compare([files[1]!, '--seed', '4', '--epochs', '2', '-o', undisturbed]);
+  const alone = [files[1]!, '--seed', '4', '--epochs', '2', '-o', undisturbed];
+  let second: Promise<Ended> | undefined;
+  await compare(alone, /^step/m, () => (second = compare(alone)));
+  expect(await second).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/^hpff: LOCKED: [^\n]*undisturbed: process \d+ works there; allowed: one at a time\n$/) as string, // prettier-ignore
+  });
+  expect(existsSync(path.join(undisturbed, 'lock'))).toBe(false);
   expect(latestBits(path.join(folder, 'global/seed-4'))).toEqual(latestBits(path.join(undisturbed, 'global/seed-4')));
 
   // Other options, or a recipe that has changed, are refused before anything is trained.

@@ -51,7 +51,7 @@
       },
       axes: [
         { ...axis, values: (_, ticks) => ticks.map(stepText), space: 70, size: 32 },
-        { ...axis, values: (_, ticks) => ticks.map((tick) => (tick === null ? '' : format(tick))), size: 62 },
+        { ...axis, values: (_, ticks) => tickTexts(ticks, format), size: 62 },
       ],
       series: [
         { label: 'step', value: (_, value) => (value === null ? '' : stepText(value)) },
@@ -59,6 +59,15 @@
       ],
       bands: series.flatMap(({ band }, i) => (band ? [{ series: [i + 1, i + 2], fill: faint(band()) }] : [])),
     };
+  }
+
+  /** With as many digits as tell neighbours apart. */
+  function tickTexts(ticks, format) {
+    const [first, second] = ticks.filter((tick) => tick !== null);
+    const largest = Math.max(...ticks.map(Math.abs));
+    const digits = Math.min(15, Math.ceil(Math.log10(largest / Math.abs(second - first))) + 2);
+    const text = format === hpff.short && digits > 4 ? (tick) => String(Number(tick.toPrecision(digits))) : format;
+    return ticks.map((tick) => (tick === null ? '' : text(tick)));
   }
 
   const line =

@@ -1,12 +1,14 @@
 /** The parts of a comparison that need no training. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { tinyRecipe } from '../../test/support/training.js';
 import { differencesOf } from './conditions.js';
 import { comparedRecipes, type ComparedRun, type Comparison } from './document.js';
 import { markdown, table } from './markdown.js';
+import type { SharedOptions } from './messages.js';
 import { plannedRuns } from './order.js';
 import { comparisonPage } from './page.js';
 import { takeFolder } from './plan.js';
@@ -46,12 +48,43 @@ describe('subjectsOf', () => {
       named('y/a.json', 'one', 50),
     ]);
     expect(subjects.map(({ label }) => label)).toEqual(['one (x/a.json)', 'one (x/b.json)', 'one (y/a.json)']);
-    expect(subjects.map(({ folder }) => folder)).toEqual(['one-a', 'one-b', 'one-a-2']);
+    const folders = subjects.map(({ folder }) => folder);
+    expect(folders).toEqual([
+      expect.stringMatching(/^one-a-[0-9a-f]{8}$/),
+      'one-b',
+      expect.stringMatching(/^one-a-[0-9a-f]{8}$/),
+    ]);
+    expect(new Set(folders).size).toBe(3);
+  });
+
+  it('gives a recipe the same folder in whatever order', () => {
+    const given = [named('x/a.json', 'one'), named('x/b.json', 'one', 100), named('y/a.json', 'One', 50), named('z.json', 'one-b', 25)]; // prettier-ignore
+    const folders = (order: typeof given) =>
+      Object.fromEntries(subjectsOf(order).map(({ file, folder }) => [file, folder]));
+    expect(folders(given.toReversed())).toEqual(folders(given));
+  });
+
+  it("gives no recipe a folder with the name of one of the comparison's own files", () => {
+    const subjects = subjectsOf([named('a.json', 'Comparison.json'), named('b.json', 'lock', 100)]);
+    expect(subjects.map(({ folder }) => folder)).toEqual([
+      expect.stringMatching(/^Comparison\.json-[0-9a-f]{8}$/),
+      expect.stringMatching(/^lock-[0-9a-f]{8}$/),
+    ]);
+  });
+
+  it('shortens long names, but cuts no character in two', () => {
+    const [long, astral] = subjectsOf([named('a.json', 'ü'.repeat(200)), named('b.json', `x${'𝒳'.repeat(90)}`, 100)]);
+    expect(long!.folder).toBe('ü'.repeat(80));
+    expect(astral!.folder).toBe(`x${'𝒳'.repeat(39)}`);
   });
 
   it('keeps folders apart where names differ in what folders cannot have', () => {
     const subjects = subjectsOf([named('a.json', 'One'), named('b.json', 'one', 100), named('c.json', '///', 50)]);
-    expect(subjects.map(({ folder }) => folder)).toEqual(['One', 'one-2', 'recipe']);
+    expect(subjects.map(({ folder }) => folder)).toEqual([
+      expect.stringMatching(/^One-[0-9a-f]{8}$/),
+      expect.stringMatching(/^one-[0-9a-f]{8}$/),
+      'recipe',
+    ]);
   });
 
   it('refuses none, and two that say the same', () => {
@@ -77,26 +110,51 @@ describe('takeFolder', () => {
   beforeEach(() => void (root = mkdtempSync(path.join(tmpdir(), 'hpff-plan-'))));
   afterEach(() => rmSync(root, { recursive: true }));
 
+  /** Takes the folder and leaves it. */
+  async function take(folder: string, options: SharedOptions): Promise<void> {
+    await using _lock = await takeFolder(folder, options);
+  }
+
   it('goes on with the same options only; data may lie elsewhere', async () => {
     const folder = path.join(root, 'new');
-    await takeFolder(folder, { epochs: 3, threads: 2, data: '/a' });
-    await takeFolder(folder, { threads: 2, epochs: 3, data: '/b' });
-    await expect(takeFolder(folder, { epochs: 4, threads: 2 })).rejects.toMatchObject({
+    await take(folder, { epochs: 3, threads: 2, data: '/a' });
+    await take(folder, { threads: 2, epochs: 3, data: '/b' });
+    await expect(take(folder, { epochs: 4, threads: 2 })).rejects.toMatchObject({
       code: 'COMPARE_OPTIONS',
       message: expect.stringMatching(/^--epochs: found 4, but .* was begun with 3; allowed: /) as string,
     });
-    await expect(takeFolder(folder, { epochs: 3, threads: 2, steps: 5 })).rejects.toMatchObject({
-      code: 'COMPARE_OPTIONS',
-    });
+    await expect(take(folder, { epochs: 3, threads: 2, steps: 5 })).rejects.toMatchObject({ code: 'COMPARE_OPTIONS' });
+    expect(readdirSync(folder)).toEqual(['comparison-settings.json']);
   });
 
   it('refuses a folder with anything else in it, and settings that are broken', async () => {
     writeFileSync(path.join(root, 'mine.txt'), 'mine');
-    await expect(takeFolder(root, {})).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
-    expect(existsSync(path.join(root, 'comparison-settings.json'))).toBe(false);
+    await expect(take(root, {})).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' });
+    expect(readdirSync(root)).toEqual(['mine.txt']);
     writeFileSync(path.join(root, 'comparison-settings.json'), '{"formatVersion":2,"options":{}}');
-    await expect(takeFolder(root, {})).rejects.toMatchObject({ code: 'COMPARE_SETTINGS' });
+    await expect(take(root, {})).rejects.toMatchObject({ code: 'COMPARE_SETTINGS' });
     expect(readFileSync(path.join(root, 'mine.txt'), 'utf8')).toBe('mine');
+  });
+
+  it('refuses a second comparison while the first goes on, with whatever options', async () => {
+    const lock = await takeFolder(root, { epochs: 1 });
+    for (const options of [{ epochs: 1 }, { epochs: 2 }]) {
+      await expect(take(root, options)).rejects.toMatchObject({
+        code: 'LOCKED',
+        message: `${root}: process ${process.pid} works there; allowed: one at a time`,
+      });
+    }
+    expect(readdirSync(root).sort()).toEqual(['comparison-settings.json', 'lock']);
+    await lock[Symbol.asyncDispose]();
+    await take(root, { epochs: 1 });
+  });
+
+  it('takes a folder over in which a comparison was killed before or while it wrote', async () => {
+    const dead = spawnSync(process.execPath, ['-e', '']).pid;
+    writeFileSync(path.join(root, 'lock'), JSON.stringify({ host: hostname(), pid: dead, started: 'x', token: 'x' }));
+    writeFileSync(path.join(root, '.hpff-0123456789abcdef.tmp'), '{"for');
+    await take(root, {});
+    expect(readdirSync(root)).toEqual(['comparison-settings.json']);
   });
 });
 
@@ -166,6 +224,14 @@ test('the plot and the page show names as text, and hold together without result
   expect(page).not.toContain('<script>alert');
   expect(page).toContain('Not complete.');
   expect(accuracyPlot(recipes.slice(2))).not.toMatch(/NaN|Infinity/);
+});
+
+test('the plot cuts names that would not fit beside it, but no character', () => {
+  const labels = ['a'.repeat(200), '😀'.repeat(90), '数'.repeat(40)].map((name) => {
+    const svg = accuracyPlot(comparedRecipes([facts(name)], [[run(1, 0.5)]]));
+    return /<\/title>([^<]*)<\/text>/.exec(svg)![1]!;
+  });
+  expect(labels).toEqual([`${'a'.repeat(34)}…`, `${'😀'.repeat(19)}…`, `${'数'.repeat(19)}…`]);
 });
 
 test.each([[[0.5, 0.5]], [[0, 1]], [[0.98123, 0.98124]]])(

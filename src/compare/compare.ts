@@ -1,6 +1,7 @@
 /** Training several recipes under equal conditions, run after run. */
 import path from 'node:path';
-import { HpffError, InputError, RunError } from '../errors.js';
+import { HpffError, RunError } from '../errors.js';
+import { ensureDirectory, removeLeftovers } from '../files/atomic.js';
 import { printable } from '../files/printable.js';
 import type { Recipe } from '../recipe/index.js';
 import type { Machine } from '../train/index.js';
@@ -64,7 +65,7 @@ export async function compare(
   const subjects = subjectsOf(given);
   const comparing = new Comparing(subjects, subjects.map(factsOf), options, shared, listener);
   await comparing.lookAtRuns();
-  await takeFolder(folder, shared);
+  await using _lock = await takeFolder(folder, shared);
   const planned = plannedRuns(subjects.length, seeds);
   for (const [i, run] of planned.entries()) await comparing.make(run, i + 1, planned.length);
   return comparing.end();
@@ -96,7 +97,10 @@ class Comparing {
     if (this.options.signal?.aborted) await this.interrupted();
     const state = await this.state(run);
     this.listener.begin?.(place, state === null ? 'new' : state.finished ? 'finished' : 'resumed');
-    if (!state?.finished) await this.train(run, place, state !== null);
+    if (!state?.finished) {
+      if (state === null) await this.makeRoom(run);
+      await this.train(run, place, state !== null);
+    }
     await this.write();
   }
 
@@ -123,6 +127,13 @@ class Comparing {
       this.failures.set(keyOf(run), error);
       this.listener.end?.(place, reasonOf(error));
     }
+  }
+
+  /** A run that was killed while it began has left its beginning beside its folder. */
+  private async makeRoom(run: PlannedRun): Promise<void> {
+    const folder = path.dirname(this.folderOf(run));
+    await ensureDirectory(folder);
+    await removeLeftovers(folder);
   }
 
   private async interrupted(): Promise<never> {
@@ -208,7 +219,9 @@ const noFigures: RunFigures = {
   curve: [],
 };
 
+const REASON_LENGTH = 1000;
+
 const keyOf = ({ recipe, seed }: PlannedRun): string => `${recipe}/${seed}`;
 
 const reasonOf = (error: Error): string =>
-  error instanceof InputError || error instanceof RunError ? `${error.code}: ${error.message}` : error.message;
+  printable(error instanceof HpffError ? `${error.code}: ${error.message}` : error.message, REASON_LENGTH);

@@ -26,7 +26,7 @@ export function settingsLine({ seeds, options, machines, hpff }: Comparison): st
 export function conditionLine({ conditions, machines }: Comparison): string {
   const alike =
     conditions.length === 0
-      ? 'Conditions: network, data, optimizer and schedule are the same for all.'
+      ? 'Network, data, optimizer and schedule are the same for all.'
       : `Conditions differ: ${conditions.map(({ path }) => path).join(', ')}.`;
   return machines.length < 2 ? alike : `${alike} Runs were made on different machines: times cannot be compared.`;
 }

@@ -1,5 +1,5 @@
 /** A comparison as a self-contained page. */
-import { escapeHtml, renderPage } from '../report/index.js';
+import { durationText, escapeHtml, renderPage } from '../report/index.js';
 import { columns, legend } from './cells.js';
 import type { Difference } from './conditions.js';
 import type { Comparison } from './document.js';
@@ -58,6 +58,7 @@ function differenceTable(differences: readonly Difference[], names: readonly str
   return table(
     ['key', ...names],
     differences.map(({ path, values }) => [path, ...values.map((value) => value ?? '–')]),
+    'named',
   );
 }
 
@@ -72,16 +73,16 @@ function seedTable({ recipes }: Comparison): string {
       percent(run.testAccuracy),
       percent(run.bestTestAccuracy),
       run.stepSeconds === null ? '–' : run.stepSeconds.toPrecision(3),
-      (run.trainSeconds / 60).toFixed(1),
+      run.trainSeconds > 0 ? durationText(run.trainSeconds) : '–',
     ]),
   );
-  const header = ['recipe', 'seed', 'run', 'steps', 'accuracy, %', 'best, %', 'step, s', 'training, min'];
+  const header = ['recipe', 'seed', 'run', 'steps', 'accuracy, %', 'best, %', 'step, s', 'training'];
   return table(header, rows);
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+function table(header: readonly string[], rows: readonly (readonly string[])[], kind = ''): string {
   const cells = (row: readonly string[], tag: string): string =>
     `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`;
   const body = rows.map((row) => cells(row, 'td')).join('');
-  return `<div class="scroll"><table><thead>${cells(header, 'th')}</thead><tbody>${body}</tbody></table></div>`;
+  return `<div class="scroll"><table class="${kind}"><thead>${cells(header, 'th')}</thead><tbody>${body}</tbody></table></div>`;
 }

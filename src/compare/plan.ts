@@ -1,17 +1,21 @@
-/** comparison-settings.json: what a comparison was begun with, so that it goes on under equal conditions only. */
+/** The folder of a comparison: one process at a time works in it, and comparison-settings.json says what it was begun with, so that it goes on under equal
+ * conditions only. */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { ensureDirectory, writeFileAtomic } from '../files/atomic.js';
+import { ensureDirectory, removeLeftovers, writeFileAtomic } from '../files/atomic.js';
 import { decodeJson } from '../files/json.js';
 import { printable } from '../files/printable.js';
+import { ProcessLock } from '../files/process-lock.js';
 import { readFileBytes } from '../files/read.js';
 import { errnoCode, readError } from '../files/system-errors.js';
 import { firstDifference } from '../train/index.js';
+import { LOCK, SETTINGS } from './files.js';
 import type { SharedOptions } from './messages.js';
 
-const SETTINGS = 'comparison-settings.json';
+/** How names begin that writers use which were killed. */
+const TEMPORARY = '.hpff-';
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 2 ** 20;
 
@@ -20,22 +24,34 @@ const schema = z.object({ formatVersion: z.literal(FORMAT_VERSION), options: z.r
 /**
  * Takes a folder for a comparison: a new one, an empty one, or one in which a comparison with the same options was begun. Recipes and seeds may be
  * added to it.
+ * @returns the lock of the folder, to be disposed when the comparison ends
  * @throws InputError `OUTPUT_EXISTS` if it holds anything else, `COMPARE_OPTIONS` if the options are others, `COMPARE_SETTINGS` if they cannot be
- * understood; as `writeFileAtomic`
+ * understood, `LOCKED` where another process has it; as `writeFileAtomic`
  */
-export async function takeFolder(folder: string, options: SharedOptions): Promise<void> {
-  const file = path.join(folder, SETTINGS);
-  const names = await namesIn(folder);
-  if (names.includes(SETTINGS)) return requireSameOptions(file, comparable(options));
-  if (names.length > 0) {
-    const allowed = 'allowed: a new or an empty folder, or that of a comparison to go on with';
-    throw new InputError('OUTPUT_EXISTS', `${printable(folder)}: exists and is not empty; ${allowed}`);
-  }
+export async function takeFolder(folder: string, options: SharedOptions): Promise<ProcessLock> {
+  await isBegun(folder); // nothing is written into a folder of others
   await ensureDirectory(folder);
-  await writeFileAtomic(
-    file,
-    `${JSON.stringify({ formatVersion: FORMAT_VERSION, options: comparable(options) }, null, 2)}\n`,
-  );
+  const lock = await ProcessLock.take(path.join(folder, LOCK), folder);
+  try {
+    const file = path.join(folder, SETTINGS);
+    const now = comparable(options);
+    await removeLeftovers(folder);
+    if (await isBegun(folder)) await requireSameOptions(file, now);
+    else await writeFileAtomic(file, `${JSON.stringify({ formatVersion: FORMAT_VERSION, options: now }, null, 2)}\n`);
+    return lock;
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Whether the folder is that of a comparison; not where it is new or empty. @throws InputError `OUTPUT_EXISTS` if it is neither */
+async function isBegun(folder: string): Promise<boolean> {
+  const names = await namesIn(folder);
+  if (names.includes(SETTINGS)) return true;
+  if (names.every((name) => name === LOCK || name.startsWith(TEMPORARY))) return false;
+  const allowed = 'allowed: a new or an empty folder, or that of a comparison to go on with';
+  throw new InputError('OUTPUT_EXISTS', `${printable(folder)}: exists and is not empty; ${allowed}`);
 }
 
 async function requireSameOptions(file: string, now: object): Promise<void> {

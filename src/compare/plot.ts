@@ -10,7 +10,9 @@ const AXIS = 40;
 const RIGHT = 120;
 const LEFT_MIN = 90;
 const LEFT_MAX = 300;
-const CHARACTER = 7;
+/** Widths of characters at 13 px: of most, and of those that fill a square. */
+const CHARACTER = 8;
+const WIDE = 14;
 
 /** Nice distances of ticks, in percent points. */
 const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
@@ -25,8 +27,8 @@ const STYLE =
 
 /** @returns an `svg` element */
 export function accuracyPlot(recipes: readonly ComparedRecipe[]): string {
-  const longest = Math.max(...recipes.map(({ name }) => name.length));
-  const left = Math.min(LEFT_MAX, Math.max(LEFT_MIN, longest * CHARACTER + 16));
+  const longest = Math.max(...recipes.map(({ name }) => widthOf(name)));
+  const left = Math.min(LEFT_MAX, Math.max(LEFT_MIN, longest + 16));
   const height = TOP + recipes.length * ROW + AXIS;
   const scale = scaleOf(recipes.flatMap(valuesOf));
   const x = (value: number): number => left + ((value - scale.from) / (scale.to - scale.from)) * (WIDTH - left - RIGHT);
@@ -46,8 +48,7 @@ export function accuracyPlot(recipes: readonly ComparedRecipe[]): string {
 
 function row(recipe: ComparedRecipe, y: number, left: number, x: (value: number) => number): string {
   const { name, testAccuracy: found, runs } = recipe;
-  const most = Math.floor((left - 16) / CHARACTER);
-  const shown = name.length > most ? `${name.slice(0, most - 1)}…` : name;
+  const shown = fitted(name, left - 16);
   const label = `<text x="${left - 12}" y="${y + 4}" text-anchor="end"><title>${escapeHtml(name)}</title>${escapeHtml(shown)}</text>`;
   if (found === null) return `${label}<text class="soft" x="${left + 8}" y="${y + 4}">no run is done</text>`;
   const [mean, sd] = [100 * found.mean, 100 * (found.sd ?? 0)];
@@ -60,6 +61,18 @@ function row(recipe: ComparedRecipe, y: number, left: number, x: (value: number)
     );
   const text = `<text class="soft" x="${WIDTH - RIGHT + 12}" y="${y + 4}">${percentText(found)}</text>`;
   return `${label}${range}${seeds.join('')}<circle class="mean" cx="${fixed(x(mean))}" cy="${y}" r="5.5"/>${text}`;
+}
+
+/** From the Chinese radicals on characters are wide, emoji among them. */
+const widthOf = (text: string): number =>
+  [...text].reduce((sum, character) => sum + (character >= '\u2e80' ? WIDE : CHARACTER), 0);
+
+/** As much of a name as a width holds, with an ellipsis where it is cut. */
+function fitted(name: string, width: number): string {
+  if (widthOf(name) <= width) return name;
+  const shown = [...name];
+  while (widthOf(`${shown.join('')}…`) > width) shown.pop();
+  return `${shown.join('')}…`;
 }
 
 /** In percent. */

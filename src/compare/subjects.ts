@@ -3,6 +3,7 @@ import path from 'node:path';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import { type Recipe, recipeHash } from '../recipe/index.js';
+import { ownFiles } from './files.js';
 
 /** A recipe as the user gave it. */
 export interface GivenRecipe {
@@ -18,6 +19,7 @@ export interface Subject extends GivenRecipe {
 }
 
 const FOLDER_LENGTH = 80;
+const HASH_LENGTH = 8;
 
 /**
  * @throws InputError `COMPARE_RECIPES` if there are none, or two that say the same but for their name and seed
@@ -25,21 +27,30 @@ const FOLDER_LENGTH = 80;
 export function subjectsOf(given: readonly GivenRecipe[]): Subject[] {
   if (given.length === 0) throw new InputError('COMPARE_RECIPES', 'recipes: found none, allowed: one at least');
   refuseTwins(given);
-  const names = given.map(({ recipe }) => recipe.name);
-  const taken = new Set<string>();
-  return given.map(({ file, recipe }) => {
-    const alone = names.filter((name) => name === recipe.name).length === 1;
-    const label = alone ? recipe.name : `${recipe.name} (${printable(file)})`;
-    const folder = freeName(folderName(alone ? recipe.name : `${recipe.name}-${path.basename(file, '.json')}`), taken);
-    taken.add(folder.toLowerCase());
-    return { file, recipe, label, folder };
+  const isAlone = ({ name }: Recipe): boolean => given.filter(({ recipe }) => recipe.name === name).length === 1;
+  const folders = given.map(({ file, recipe }) =>
+    folderName(isAlone(recipe) ? recipe.name : `${recipe.name}-${path.basename(file, '.json')}`),
+  );
+  return given.map(({ file, recipe }, i) => {
+    const label = isAlone(recipe) ? recipe.name : `${recipe.name} (${printable(file)})`;
+    const folder = folders[i]!;
+    const others = [...ownFiles, ...folders.toSpliced(i, 1)];
+    const isFree = !others.some((other) => isSameName(other, folder));
+    // Not by their order, which may be another the next time.
+    return { file, recipe, label, folder: isFree ? folder : `${folder}-${saying(recipe).slice(0, HASH_LENGTH)}` };
   });
 }
+
+/** What a recipe says but for its name and seed, as a hash. */
+const saying = (recipe: Recipe): string => recipeHash({ ...recipe, name: '', seed: 0 });
+
+/** Some file systems do not tell cases apart. */
+const isSameName = (a: string, b: string): boolean => a.toLowerCase() === b.toLowerCase();
 
 function refuseTwins(given: readonly GivenRecipe[]): void {
   const seen = new Map<string, string>();
   for (const { file, recipe } of given) {
-    const hash = recipeHash({ ...recipe, name: '', seed: 0 });
+    const hash = saying(recipe);
     const twin = seen.get(hash);
     if (twin !== undefined) {
       const both = `${printable(twin)} and ${printable(file)}`;
@@ -51,16 +62,9 @@ function refuseTwins(given: readonly GivenRecipe[]): void {
 
 /** What any file system takes as one name. */
 function folderName(name: string): string {
-  const plain = name
-    .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
-    .replaceAll(/^[.-]+|[.-]+$/g, '')
-    .slice(0, FOLDER_LENGTH);
-  return plain || 'recipe';
+  const plain = name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replaceAll(/^[.-]+|[.-]+$/g, '');
+  return cut(plain) || 'recipe';
 }
 
-/** @param taken in lower case: some file systems do not tell cases apart */
-function freeName(name: string, taken: ReadonlySet<string>): string {
-  let free = name;
-  for (let count = 2; taken.has(free.toLowerCase()); count++) free = `${name}-${count}`;
-  return free;
-}
+/** At most 80 UTF-16 code units, which are no more than 240 bytes; no character is cut in two. */
+const cut = (text: string): string => text.slice(0, FOLDER_LENGTH).replace(/[\ud800-\udbff]$/, '');

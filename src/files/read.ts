@@ -28,6 +28,21 @@ export async function withRegularFile<T>(
   path: string,
   use: (handle: FileHandle, size: number) => Promise<T>,
 ): Promise<T> {
+  const { handle, size } = await openRegularFile(path);
+  try {
+    return await use(handle, size);
+  } catch (error) {
+    throw readError(path, error);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Opens a regular file for reading. Who calls closes it.
+ * @throws InputError as `readFileBytes`
+ */
+export async function openRegularFile(path: string): Promise<{ handle: FileHandle; size: number }> {
   let handle: FileHandle | undefined;
   try {
     // Without O_NONBLOCK, opening a pipe that nobody writes to waits for ever.
@@ -35,11 +50,10 @@ export async function withRegularFile<T>(
     const stat = await handle.stat();
     if (stat.isDirectory()) throw isDirectoryError(path);
     if (!stat.isFile()) throw new InputError('FILE_NOT_REGULAR', `${printable(path)}: is not a regular file`);
-    return await use(handle, stat.size);
+    return { handle, size: stat.size };
   } catch (error) {
-    throw readError(path, error);
-  } finally {
     await handle?.close();
+    throw readError(path, error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reading metrics.jsonl line by line, however large it is. */
-import { createReadStream } from 'node:fs';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
+import { openRegularFile } from '../files/read.js';
 import { readError } from '../files/system-errors.js';
 import type { EvaluationEvent, MetricsEvent, StepEvent } from './events.js';
 import { metricsPath } from './run-folder.js';
@@ -28,8 +28,10 @@ export async function* readMetrics(run: string): AsyncGenerator<Recorded, void> 
 
 async function* linesOf(path: string): AsyncGenerator<string, void> {
   let rest: Buffer = Buffer.alloc(0);
+  const { handle } = await openRegularFile(path);
   try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
+    const chunks = handle.createReadStream({ highWaterMark: 2 ** 20, start: 0, autoClose: false });
+    for await (const chunk of chunks as AsyncIterable<Buffer>) {
       let start = 0;
       let end = chunk.indexOf(NEWLINE);
       for (; end >= 0; end = chunk.indexOf(NEWLINE, start)) {
@@ -44,6 +46,8 @@ async function* linesOf(path: string): AsyncGenerator<string, void> {
     }
   } catch (error) {
     throw readError(path, error);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -54,20 +58,56 @@ function eventOf(line: string, invalid: (reason: string) => InputError): Recorde
   } catch {
     throw invalid('not valid JSON');
   }
-  if (typeof value !== 'object' || value === null) throw invalid('no "event" and "step"');
-  const { event, step, total, losses, steps, testAccuracy, testLoss } = value as Partial<Record<keyof Every, unknown>>;
-  if (!isCount(step)) throw invalid('no "event" and "step"');
-  if (event === 'step') {
-    if (isCount(steps) && typeof losses === 'object' && losses !== null && typeof total === 'number') {
-      return value as MetricsEvent;
-    }
-    throw invalid('a step without "steps", "losses" and "total"');
-  }
-  if (event !== 'epoch' && event !== 'evaluation') throw invalid('"event" is none of step, epoch, evaluation');
-  if (typeof testAccuracy === 'number' && typeof testLoss === 'number') return value as MetricsEvent;
-  throw invalid('an evaluation without "testAccuracy" and "testLoss"');
+  const { event, step } = isPlain(value) ? value : {};
+  if (!isPlain(value) || !isCount(step)) throw invalid('no "event" and "step"');
+  const kind = event === 'step' ? stepKeys : event === 'epoch' || event === 'evaluation' ? evaluationKeys : null;
+  if (kind === null) throw invalid('"event" is none of step, epoch, evaluation');
+  const bad = Object.entries(kind).find(([key, isValid]) => !isValid(value[key]));
+  if (bad) throw invalid(`"${bad[0]}" of ${String(event)} is missing or no value that it can have`);
+  return value as unknown as MetricsEvent;
 }
 
-type Every = StepEvent & EvaluationEvent;
+type Check = (value: unknown) => boolean;
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isPlain = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber: Check = (value) => typeof value === 'number';
+const absentOr =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const isNumberOrNull: Check = (value) => value === null || isNumber(value);
+/** By names such as `3/cascade/decoder`. */
+const areLosses: Check = (value) =>
+  isPlain(value) && Object.entries(value).every(([name, loss]) => /^\d+\/./.test(name) && isNumber(loss));
+const areStages: Check = (value) =>
+  Array.isArray(value) &&
+  value.every(
+    (stage: unknown) =>
+      isPlain(stage) &&
+      Array.isArray(stage.modules) &&
+      stage.modules.every(isCount) &&
+      [stage.busySeconds, stage.waitingSeconds, stage.transferSeconds].every(isNumber),
+  );
+
+const stepKeys: Readonly<Record<string, Check>> = {
+  steps: isCount,
+  losses: areLosses,
+  total: isNumber,
+  epoch: absentOr(isCount),
+  learningRate: absentOr(isNumber),
+  imagesPerSecond: absentOr(isNumberOrNull),
+  stepSeconds: absentOr(isNumberOrNull),
+  dataSeconds: absentOr(isNumberOrNull),
+  peakBytes: absentOr(isNumber),
+  residentBytes: absentOr(isNumber),
+  stages: absentOr(areStages),
+} satisfies Partial<Record<keyof StepEvent, Check>>;
+
+const evaluationKeys: Readonly<Record<string, Check>> = {
+  epoch: isCount,
+  testAccuracy: isNumber,
+  testLoss: isNumber,
+  trainAccuracy: absentOr(isNumber),
+} satisfies Partial<Record<keyof EvaluationEvent, Check>>;
