@@ -1,5 +1,5 @@
 /** Training sessions of ONNX Runtime 1.19.2 (WebAssembly) against our own runtime. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,12 +7,12 @@ import { buildTrainingGraphs, checkpointOf } from '../src/artifacts/index.js';
 import type { Batch } from '../src/data/dataset.js';
 import { syntheticBatch } from '../src/data/synthetic.js';
 import { decodeOrtCheckpoint } from '../src/files/ort-checkpoint/index.js';
-import { readSafetensors } from '../src/files/safetensors.js';
-import type { NamedTensors } from '../src/files/tensor.js';
+import { readSafetensors, writeSafetensors } from '../src/files/safetensors.js';
+import { float32, type NamedTensors } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
 import { encodeModel } from '../src/onnx/encode.js';
-import { trainOnBatch } from '../src/pipeline/index.js';
-import { parseRecipe, type Recipe } from '../src/recipe/index.js';
+import { openEngine, trainOnBatch } from '../src/pipeline/index.js';
+import { parseRecipe, readRecipe, type Recipe } from '../src/recipe/index.js';
 import { loadWebApi } from '../src/runtime/ort-training/web-api.js';
 import { hpff } from './cli.js';
 
@@ -86,6 +86,72 @@ describe('three steps on a batch give what our own runtime gives, gradients and 
     const [moved] = distance(ours, new Map([...ours].map(([key, tensor]) => [key, weights.get(key.slice('param/'.length)) ?? tensor]))); // prettier-ignore
     expect(moved).toBeGreaterThan(100 * TOLERANCE);
   });
+});
+
+describe('AdamW of a training session, with the usual ε', () => {
+  const small = { network: { type: 'cifar-resnet', depth: 8, widths: [4, 4, 8, 8], classes: 10, image: [1, 8, 8] }, split: { modules: 2 } }; // prettier-ignore
+  const config = { type: 'adamw', learningRate: 0.001, epsilon: 1e-8, weightDecay: 0.01 } as const;
+  const [beta1, beta2] = [0.9, 0.999];
+  const recipe = recipeOf({ ...small, optimizer: config, local: dgl });
+  const batch = syntheticBatch(recipe);
+
+  /** Its steps by the formula, in double precision, from the gradients that the session itself has found. */
+  function byFormula(start: NamedTensors, gradients: readonly NamedTensors[]): NamedTensors {
+    const { learningRate, epsilon, weightDecay } = config;
+    const follow = (value: number, found: readonly number[]): number => {
+      let [m, v] = [0, 0];
+      found.forEach((gradient, i) => {
+        m = beta1 * m + (1 - beta1) * gradient;
+        v = beta2 * v + (1 - beta2) * gradient ** 2;
+        const scale = Math.sqrt(v / (1 - beta2 ** (i + 1))) + epsilon;
+        value -= learningRate * (weightDecay * value + m / (1 - beta1 ** (i + 1)) / scale);
+      });
+      return value;
+    };
+    return new Map(
+      [...gradients[0]!.keys()].map((name) => {
+        const { shape, data } = start.get(name)!;
+        const elements = Array.from(data as Float32Array, (value, i) => follow(value, gradients.map((each) => Number(each.get(name)!.data[i])))); // prettier-ignore
+        return [name, float32(shape, elements)];
+      }),
+    );
+  }
+
+  it(
+    'follows the formula, tells its state from the first step on, and goes on with the same bits',
+    { timeout: 60_000 },
+    async () => {
+      const { engine, manifest, dispose } = await openEngine(recipe, { backend: 'ort-training', batch: 8, gradients: true }); // prettier-ignore
+      try {
+        const start = initialWeights(recipe);
+        const states = manifest.states.map(({ name }) => name);
+        engine.load(start);
+        expect([...(await engine.readOptimizer()).keys()]).toEqual(states);
+
+        const gradients: NamedTensors[] = [];
+        const train = async (from: number, to: number): Promise<void> => {
+          for (let i = from; i <= to; i++) gradients.push((await engine.step(batch, 0.001, i, true)).gradients);
+        };
+        await train(1, 2);
+        const [weights, optimizer] = [await engine.readWeights(), await engine.readOptimizer()];
+        expect([...optimizer.keys()].sort()).toEqual([...states].sort());
+        await train(3, 4);
+        const [endWeights, endOptimizer] = [await engine.readWeights(), await engine.readOptimizer()];
+
+        const expected = byFormula(start, gradients);
+        const trained = new Map([...endWeights].filter(([name]) => expected.has(name)));
+        const [difference, worst] = distance(expected, trained);
+        expect(difference, worst).toBeLessThan(TOLERANCE);
+
+        engine.load(weights, optimizer);
+        await train(3, 4);
+        expect(await engine.readWeights()).toEqual(endWeights);
+        expect(await engine.readOptimizer()).toEqual(endOptimizer);
+      } finally {
+        dispose();
+      }
+    },
+  );
 });
 
 describe('models', () => {
@@ -199,6 +265,8 @@ describe('commands', () => {
     const weights = async (run: string): Promise<NamedTensors> =>
       (await readSafetensors(at(run, 'checkpoints', String(steps), 'weights.safetensors'))).tensors;
     expect(await weights('parts')).toEqual(await weights('whole'));
+    const sessions = readFileSync(at('parts', 'sessions.jsonl'), 'utf8').split('\n').filter(Boolean);
+    for (const line of sessions) expect(JSON.parse(line)).toMatchObject({ onnxRuntime: '1.19.2 (WebAssembly)', threads: 1 }); // prettier-ignore
     expect(losses('whole')).toHaveLength(4);
 
     const built = await hpff(
@@ -223,11 +291,52 @@ describe('commands', () => {
     expect(new Map([...back].sort())).toEqual(new Map([...tensors].sort()));
   });
 
+  it('trained parameters that are no numbers are not converted', async () => {
+    const recipe = await readRecipe(at('recipe.json'));
+    const weights = initialWeights(recipe);
+    weights.set('fc.bias', float32([10], Array<number>(10).fill(NaN)));
+    mkdirSync(at('odd'));
+    for (const module of buildTrainingGraphs(recipe).modules) {
+      mkdirSync(at('odd', 'modules', `0${module.index}`), { recursive: true });
+      const file = at('odd', 'modules', `0${module.index}`, 'checkpoint');
+      writeFileSync(file, checkpointOf(module, { weights, optimizer: null, step: 0 }, recipe));
+    }
+    const { code, stderr } = await hpff('init', at('recipe.json'), '--from-ort', at('odd'), '-o', at('odd.st'));
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^hpff: WEIGHTS_VALUE: .*02\/checkpoint: tensor "fc.bias": element 0 is NaN, allowed: finite numbers\n$/); // prettier-ignore
+  });
+
+  it('weights and optimizer state are not written over each other', async () => {
+    const files = ['-o', at('one'), '--optimizer', at('.', 'one')];
+    const { code, stderr } = await hpff('init', at('recipe.json'), '--from-ort', at('ort'), ...files);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'hpff: USAGE: --optimizer: found the file of --output, allowed: another\n' }); // prettier-ignore
+  });
+
+  it.each([
+    [['--backend', 'sessions', '--lowering', 'ort-training'], /--lowering: found 'ort-training' with --backend sessions, allowed: with --backend ort-training/], // prettier-ignore
+    [
+      ['--ort-library', 'any.so'],
+      /--ort-library: found without training sessions, allowed: with --backend ort-training/,
+    ],
+  ])('%j is refused by train and by step', async (more, message) => {
+    const refused = { code: 2, stderr: expect.stringMatching(message) as string };
+    const recipe = at('recipe.json');
+    expect(await hpff('train', recipe, '-o', at('none'), ...more)).toMatchObject(refused);
+    const batch = syntheticBatch(await readRecipe(recipe));
+    await writeSafetensors(at('batch'), new Map(Object.entries(batch)));
+    await writeSafetensors(at('weights'), initialWeights(await readRecipe(recipe)));
+    const files = ['--weights', at('weights'), '--batch', at('batch'), '-o', at('none')];
+    expect(await hpff('step', recipe, ...files, ...more)).toMatchObject(refused);
+  });
+
   it.each([
     [
       ['--schedule', 'async'],
       /^hpff: BACKEND_OPTION: --schedule: found 'async' with training sessions, allowed: sync\n$/,
     ],
+    [['--delay', '2'], /^hpff: SCHEDULE_OPTION: --delay: found with --schedule sync, allowed: with async only\n$/],
+    [['--stages', '2'], /^hpff: SCHEDULE_OPTION: --stages: found with --schedule sync/],
+    [['--threads', '2'], /^hpff: BACKEND_OPTION: --threads: found 2 with training sessions in WebAssembly, allowed: 1, or more with --ort-library\n$/], // prettier-ignore
     [['--lowering', 'portable'], /^hpff: BACKEND_OPTION: --lowering: found 'portable' with --backend ort-training/],
     [['--ort-library', '/no/such.so'], /^hpff: RUNTIME_LIBRARY_MISSING: --ort-library \/no\/such\.so: no such file\n$/],
   ])('%j is refused', async (more, message) => {

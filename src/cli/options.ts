@@ -58,7 +58,7 @@ export const backendOption = () =>
 export const ortLibraryOption = () =>
   new Option(
     '--ort-library <path>',
-    'for --backend ort-training: a library of ONNX Runtime 1.19.2 built with training, instead of its WebAssembly build',
+    'experimental, with --backend ort-training: a shared library of ONNX Runtime 1.19.2 built with training, instead of its WebAssembly build',
   );
 export const deviceOption = () =>
   new Option(

@@ -52,6 +52,8 @@ export interface OpenEngine {
   readonly manifest: Manifest;
   readonly runtime: Runtime;
   readonly lowering: LoweringChoice;
+  /** What trains, where it is not `runtime`: the version of ONNX Runtime, in words, and its threads. */
+  readonly trains?: { readonly onnxRuntime: string; readonly threads: number };
   /** Releases sessions, tensors and the runtime. */
   readonly dispose: () => void;
   /** Of an engine on several machines: makes it able to train again after a loss. The state is then to be loaded anew. */

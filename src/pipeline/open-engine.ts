@@ -13,7 +13,7 @@ import type { TrainEngine } from './engine.js';
 import type { EngineOptions, OpenEngine } from './engine-options.js';
 import { type Plan, planOf } from './engine-plan.js';
 import { openOnDevices } from './open-devices.js';
-import { openOrtTraining, wantsOrtTraining } from './open-ort-training.js';
+import { openOrtTraining, refuseWithoutTraining, wantsOrtTraining } from './open-ort-training.js';
 import { PipelineEngine } from './pipeline-engine.js';
 import { collectGarbage } from './process-memory.js';
 import { StepEngine } from './step-engine.js';
@@ -24,6 +24,7 @@ import { StepEngine } from './step-engine.js';
  */
 export async function openEngine(recipe: Recipe, options: EngineOptions = {}): Promise<OpenEngine> {
   if (wantsOrtTraining(options)) return openOrtTraining(recipe, options);
+  refuseWithoutTraining(options);
   const devices = parseDevices(options.device ?? 'cpu', '--device');
   const plan = planOf(options, devices);
   if (devices.length > 1) {

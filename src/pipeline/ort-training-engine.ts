@@ -8,8 +8,10 @@
 import {
   checkpointOf,
   fromOrtCheckpoint,
+  keptStates,
   lossName,
   type ModuleArtifacts,
+  startOf,
   type TrainingGraphs,
 } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
@@ -73,10 +75,12 @@ export class OrtTrainingEngine implements TrainEngine {
     return new Map(this.weights);
   }
 
-  /** Empty where the library cannot read it. */
   async readOptimizer(): Promise<NamedTensors> {
     await this.refresh();
-    return new Map(this.optimizer ?? []);
+    const states = keptStates(this.parts.graphs.manifest.states);
+    return new Map(
+      states.map((state) => [state.name, this.optimizer?.get(state.name) ?? startOf(state, this.weights)]),
+    );
   }
 
   async run({ first, next, report, wantsGradients }: StepRun): Promise<void> {

@@ -49,12 +49,12 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   try {
     const { runtime, manifest } = open;
     const computed = {
-      onnxRuntime: runtime.version,
+      onnxRuntime: open.trains?.onnxRuntime ?? runtime.version,
       device,
       schedule: cluster ? 'async' : schedule,
       lowering: manifest.lowering,
       delay: open.engine.delay,
-      threads: threads ?? (cluster || schedule === 'async' ? 1 : availableParallelism()),
+      threads: open.trains?.threads ?? threads ?? (cluster || schedule === 'async' ? 1 : availableParallelism()),
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
     const told = tracing ? alsoTracing(listener, tracing) : listener;

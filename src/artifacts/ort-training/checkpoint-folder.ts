@@ -2,9 +2,9 @@
 import { join } from 'node:path';
 import { InputError } from '../../errors.js';
 import { decodeOrtCheckpoint } from '../../files/ort-checkpoint/index.js';
-import { printable } from '../../files/printable.js';
+import { printable, quoted } from '../../files/printable.js';
 import { readFileBytes } from '../../files/read.js';
-import type { NamedTensors } from '../../files/tensor.js';
+import type { HostTensor, NamedTensors } from '../../files/tensor.js';
 import { buildStep } from '../../local/index.js';
 import type { Recipe } from '../../recipe/types.js';
 import { fromOrtCheckpoint, type ModuleTensors } from './checkpoint.js';
@@ -24,7 +24,7 @@ export interface OrtState {
 
 /**
  * @param folder has `modules/<ii>/checkpoint` for each module, as `hpff build --lowering ort-training` writes them
- * @throws InputError where a checkpoint is missing, damaged, or not that of the recipe's module, and where modules have done different numbers of steps
+ * @throws InputError where a checkpoint is missing, damaged, not that of the recipe's module, or not finite, and where modules have done different numbers of steps
  */
 export async function readOrtCheckpoints(folder: string, recipe: Recipe): Promise<OrtState> {
   const found: NamedTensors = new Map();
@@ -33,6 +33,7 @@ export async function readOrtCheckpoints(folder: string, recipe: Recipe): Promis
   for (const [index, specs] of moduleTensors(recipe).entries()) {
     const file = join(folder, fileIn(index, 'checkpoint'));
     const state = fromOrtCheckpoint(decodeOrtCheckpoint(await readFileBytes(file), file), specs, file);
+    requireFinite([...state.weights, ...state.optimizer], printable(file));
     for (const [name, tensor] of state.weights) found.set(name, tensor);
     for (const [name, tensor] of state.optimizer) optimizer.set(name, tensor);
     if (index > 0 && state.step !== step) {
@@ -43,6 +44,15 @@ export async function readOrtCheckpoints(folder: string, recipe: Recipe): Promis
   }
   const names = buildStep(recipe, 2).parameters.map(({ name }) => name);
   return { weights: new Map(names.map((name) => [name, found.get(name)!])), optimizer, step };
+}
+
+function requireFinite(tensors: readonly (readonly [string, HostTensor])[], file: string): void {
+  for (const [name, { data }] of tensors) {
+    const odd = (data as Float32Array).findIndex((value) => !Number.isFinite(value));
+    if (odd < 0) continue;
+    const problem = `element ${odd} is ${String(data[odd])}, allowed: finite numbers`;
+    throw new InputError('WEIGHTS_VALUE', `${file}: tensor ${quoted(name)}: ${problem}`);
+  }
 }
 
 /** What the checkpoint of each module holds; it does not depend on the batch. */

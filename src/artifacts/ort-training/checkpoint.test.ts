@@ -44,6 +44,19 @@ describe('a checkpoint of ONNX Runtime', () => {
     expect([...fromOrtCheckpoint(saved, specs, 'c').optimizer.keys()]).toEqual(['momentum/w']);
   });
 
+  it('is refused where a moment of adamw is missing or of another shape', () => {
+    const own = { ...specs, kept: [] };
+    const found = toOrtCheckpoint(own, { weights, optimizer: null, step: 7 }, adamw);
+    const read = (...moments: [string, HostTensor][]) => {
+      const optimizer = { ...found.optimizer!, moments: new Map([['w', tensors(...moments)]]) };
+      return () => fromOrtCheckpoint({ ...found, optimizer }, own, 'c');
+    };
+    const sound = float32([2], [4, 5]);
+    expect(read(['momentum0', sound], ['momentum1', sound])).not.toThrow();
+    expect(read(['momentum1', sound])).toThrow(/^c: moments, momentum0: tensor "w": found nothing, allowed: float32 \[2\]$/); // prettier-ignore
+    expect(read(['momentum0', sound], ['momentum1', float32([1], [1])])).toThrow(/momentum1: tensor "w": found float32 \[1\]/); // prettier-ignore
+  });
+
   it('is refused where a tensor is missing, of another shape, or too many', () => {
     const found = toOrtCheckpoint(specs, { weights, optimizer: null, step: 0 }, sgd);
     const refuse = (trainable: OrtCheckpoint['trainable']) => () =>

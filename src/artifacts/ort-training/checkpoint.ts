@@ -4,11 +4,12 @@ import type { OptimizerState, OrtCheckpoint } from '../../files/ort-checkpoint/i
 import { printable, quoted } from '../../files/printable.js';
 import { elementCount, float32, type HostTensor, type NamedTensors } from '../../files/tensor.js';
 import type { OptimizerConfig } from '../../recipe/types.js';
+import { isOptimizerState } from './optimizer-plan.js';
 
 /** Names of what a module's checkpoint holds, in the order of its models' inputs, with shapes. */
 export interface ModuleTensors {
   readonly trainable: readonly TensorSpec[];
-  /** Running statistics and SGD's momentum. */
+  /** Running statistics, and state of the optimizer that is part of the training model. */
   readonly kept: readonly TensorSpec[];
 }
 
@@ -72,15 +73,29 @@ export function fromOrtCheckpoint(
   requireTensors(frozen, specs.kept, `${printable(where)}: frozen parameters`);
   const weights: NamedTensors = new Map(trainable);
   const state: NamedTensors = new Map();
-  for (const [name, tensor] of frozen) (name.startsWith('momentum/') ? state : weights).set(name, tensor);
-  for (const [parameter, moments] of optimizer?.moments ?? []) {
-    // Its sgd keeps one moment, which it never reads.
-    if (!MOMENTS.every(([theirs]) => moments.has(theirs))) continue;
-    for (const [theirs, ours] of MOMENTS) {
-      if (trainable.has(parameter)) state.set(ours + parameter, moments.get(theirs)!);
-    }
+  for (const [name, tensor] of frozen) (isOptimizerState(name) ? state : weights).set(name, tensor);
+  for (const [name, tensor] of momentsOf(optimizer, specs.trainable, `${printable(where)}: moments`)) {
+    state.set(name, tensor);
   }
   return { weights, optimizer: state, step: optimizer?.step ?? null };
+}
+
+/** AdamW's, under our names; none where the file has none. Its SGD keeps one moment, which it never reads. */
+function momentsOf(
+  optimizer: OptimizerState | null,
+  trainable: readonly TensorSpec[],
+  at: string,
+): (readonly [string, HostTensor])[] {
+  const found = optimizer?.moments ?? new Map<string, NamedTensors>();
+  if (![...found.values()].some((moments) => moments.has(MOMENTS[1][0]))) return [];
+  return MOMENTS.flatMap(([theirs, ours]) => {
+    const tensors = [...found].flatMap(([parameter, moments]): [string, HostTensor][] => {
+      const tensor = moments.get(theirs);
+      return tensor ? [[parameter, tensor]] : [];
+    });
+    requireTensors(new Map(tensors), trainable, `${at}, ${theirs}`);
+    return tensors.map(([parameter, tensor]) => [ours + parameter, tensor] as const);
+  });
 }
 
 function requireTensors(tensors: NamedTensors, specs: readonly TensorSpec[], at: string): void {

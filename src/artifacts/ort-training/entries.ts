@@ -4,16 +4,17 @@ import type { OnnxModel, OnnxValueInfo } from '../../onnx/model.js';
 import type { GraphEntry, Meaning, Port } from '../manifest.js';
 import type { ModuleArtifacts } from './graphs.js';
 import type { ModulePlan } from './module-plan.js';
+import { isOptimizerState } from './optimizer-plan.js';
 
 /** Path of a module's file in the artifact folder. */
 export const fileIn = (index: number, name: string): string => `modules/${String(index).padStart(2, '0')}/${name}`;
 
 export function entriesOf(module: ModuleArtifacts, plan: ModulePlan): GraphEntry[] {
-  const statistics = new Set(plan.kept.map(({ name }) => name).filter((name) => !name.startsWith('momentum/')));
+  const kept = new Set(plan.kept.map(({ name }) => name));
   const parameters = new Set(plan.trainable.map(({ name }) => name));
   const meaning = (name: string): Meaning => {
     if (parameters.has(name)) return 'parameter';
-    if (statistics.has(name)) return 'statistic';
+    if (kept.has(name)) return isOptimizerState(name) ? 'optimizer-state' : 'statistic';
     return meaningOf(name);
   };
   const entry = (phase: GraphEntry['phase'], file: string, { graph }: OnnxModel): GraphEntry => ({
@@ -42,7 +43,6 @@ const BY_NAME: readonly (readonly [RegExp, Meaning])[] = [
   [/^logits$/, 'logits'],
   [/^feature\//, 'feature'],
   [/^relay\//, 'relay'],
-  [/^momentum\//, 'optimizer-state'],
   [/^grad\//, 'gradient'],
   [/\.accumulation\.buffer$/, 'gradient-buffer'],
   [/^(?:loss$|loss\/)/, 'loss'],

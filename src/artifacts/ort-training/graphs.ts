@@ -11,15 +11,13 @@ import { formatVersion } from '../manifest.js';
 import { contents } from '../plan.js';
 import { type ModuleTensors, toOrtCheckpoint, type TrainingTensors } from './checkpoint.js';
 import { entriesOf, fileIn } from './entries.js';
-import { type ModulePlan, planModules } from './module-plan.js';
+import { type ModulePlan, planModules, type PlanOptions } from './module-plan.js';
 import { requireSupported } from './optimizer-support.js';
 import { evaluationModel, forwardModel, optimizerModel, probeModel, type RateTable, trainingModel } from './models.js';
 
-export interface TrainingGraphOptions {
+export interface TrainingGraphOptions extends PlanOptions {
   /** Images per step; default: the recipe's. */
   readonly batch?: number | undefined;
-  /** Training models also output the gradient of every parameter, as `grad/<parameter>`. */
-  readonly gradients?: boolean;
   /** Learning rates that the optimizer models follow by themselves; absent: they take the session's. */
   readonly rates?: RateTable;
 }
@@ -47,7 +45,7 @@ export function buildTrainingGraphs(recipe: Recipe, options: TrainingGraphOption
   requireSupported(recipe.optimizer);
   const batch = options.batch ?? recipe.data.batch;
   const step = buildStep(recipe, batch);
-  const plans = planModules(recipe, step, options.gradients ?? false);
+  const plans = planModules(recipe, step, options);
   const modules = plans.map((plan) => artifactsOf(plan, recipe, options.rates));
   const evaluation = evalGraph(recipe);
   const models = new Map<string, OnnxModel>();

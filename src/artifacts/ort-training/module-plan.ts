@@ -5,10 +5,11 @@
  * relay of its neighbour above come in; its losses, its output and the relay for its neighbour below go out, and a gradient for each parameter.
  */
 import { UsageError } from '../../errors.js';
-import { add, addAll, type Graph, mul, type Value } from '../../graph/index.js';
+import { addAll, type Graph, mul, type Value } from '../../graph/index.js';
 import type { StepGraph } from '../../local/index.js';
 import { cut, type GraphSlice, type NamedValue } from '../../lower/index.js';
-import type { OptimizerConfig, Recipe } from '../../recipe/types.js';
+import type { Recipe } from '../../recipe/types.js';
+import { type Kept, type ParameterPlan, planOptimizer } from './optimizer-plan.js';
 
 export interface ModulePlan {
   readonly index: number;
@@ -28,20 +29,22 @@ export interface ModulePlan {
   readonly kept: readonly Kept[];
 }
 
-/** A running statistic of a batch norm, or the momentum of SGD. */
-export interface Kept extends NamedValue {
-  readonly next: Value;
-}
-
 /** Name of the first output of every training and evaluation model: the weighted sum of the module's losses. */
 export const lossName = 'loss';
 
 /** Gradient of a parameter, by the convention of ONNX Runtime's training API. */
 export const gradientName = (parameter: string): string => `${parameter}_grad`;
 
-/** @param gradients whether training models output the gradient of every parameter as well, as `grad/<parameter>` */
-export function planModules(recipe: Recipe, step: StepGraph, gradients = false): ModulePlan[] {
-  return step.modules.map((_, index) => new Planner(recipe, step, index, gradients).plan());
+/** What training models do beside training. */
+export interface PlanOptions {
+  /** They also output the gradient of every parameter, as `grad/<parameter>`. */
+  readonly gradients?: boolean;
+  /** They also keep AdamW's moments, for sessions that cannot read those of ONNX Runtime's optimizer. */
+  readonly moments?: boolean;
+}
+
+export function planModules(recipe: Recipe, step: StepGraph, options: PlanOptions = {}): ModulePlan[] {
+  return step.modules.map((_, index) => new Planner(recipe, step, index, options).plan());
 }
 
 class Planner {
@@ -52,7 +55,7 @@ class Planner {
     private readonly recipe: Recipe,
     private readonly step: StepGraph,
     private readonly index: number,
-    private readonly gradients: boolean,
+    private readonly options: PlanOptions,
   ) {
     this.graph = step.graph;
     this.names = step.names;
@@ -62,13 +65,13 @@ class Planner {
     const { index } = this;
     const { parameters, headParameters } = this.step.modules[index]!;
     const trainable = [...parameters, ...headParameters].map((name) => ({ name, value: this.input(name) }));
-    const { directions, momenta } = this.directions(trainable);
-    const kept = [...this.statistics(parameters), ...momenta];
+    const { directions, states } = this.directions(trainable);
+    const kept = [...this.statistics(parameters), ...states];
     const output = this.output();
     const relay = this.named(`relay/${index - 1}`);
     const losses = this.losses();
     const found = trainable.map(({ name }) => ({ name: `grad/${name}`, value: this.step.gradients.get(name)! }));
-    const outputs = [...losses, output, ...(relay ? [relay] : []), ...(this.gradients ? found : [])];
+    const outputs = [...losses, output, ...(relay ? [relay] : []), ...(this.options.gradients ? found : [])];
     const updates = kept.map(({ name, next }) => ({ name: nextName(name), value: next }));
     const training = this.slice('training', [...outputs, ...directions, ...updates]);
     const own = new Set([...trainable, ...kept].map(({ name }) => name));
@@ -147,44 +150,21 @@ class Planner {
       .map(({ name }) => ({ name, value: this.input(name), next: this.step.updates.get(name)! }));
   }
 
-  /**
-   * What goes into the gradients' buffers. ONNX Runtime's SGD has neither momentum nor weight decay, so they are part of the training model and what it
-   * hands on is the direction of the step; AdamW takes the gradients.
-   */
-  private directions(trainable: readonly NamedValue[]): { directions: NamedValue[]; momenta: Kept[] } {
-    const momenta: Kept[] = [];
-    const directions = trainable.map(({ name, value }): NamedValue => {
-      const gradient = this.step.gradients.get(name)!;
-      return {
-        name: gradientName(name),
-        value: this.graph.within(`${this.index}/optimizer`, () =>
-          this.graph.scoped(`optimizer/${name}`, () => this.direction(name, value, gradient, momenta)),
-        ),
-      };
-    });
-    return { directions, momenta };
-  }
-
-  private direction(name: string, parameter: Value, gradient: Value, momenta: Kept[]): Value {
+  /** What goes into the gradients' buffers, and what the optimizer keeps in the training model. */
+  private directions(trainable: readonly NamedValue[]): { directions: NamedValue[]; states: Kept[] } {
     const { optimizer } = this.recipe;
-    if (optimizer.type !== 'sgd') return gradient;
-    const { momentum, nesterov, weightDecay } = optimizer;
-    const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, weightDecay));
-    if (momentum === 0) return decayed;
-    const kept = momentumName(name);
-    const velocity = this.input(kept);
-    const next = add(mul(velocity, momentum), decayed);
-    momenta.push({ name: kept, value: velocity, next });
-    return nesterov ? add(decayed, mul(next, momentum)) : next;
+    const { moments = false } = this.options;
+    const plans = trainable.map(({ name, value }) => {
+      const gradient = this.step.gradients.get(name)!;
+      const plan = (): ParameterPlan => planOptimizer(this.graph, optimizer, { name, value, gradient }, moments);
+      return this.graph.within(`${this.index}/optimizer`, () => this.graph.scoped(`optimizer/${name}`, plan));
+    });
+    return {
+      directions: trainable.map(({ name }, i) => ({ name: gradientName(name), value: plans[i]!.direction })),
+      states: plans.flatMap(({ kept }) => kept),
+    };
   }
 }
-
-/** What SGD keeps for a parameter; hpff's name for it. */
-export const momentumName = (parameter: string): string => `momentum/${parameter}`;
-
-/** Whether the optimizer's state lies in the training model rather than in ONNX Runtime's optimizer. */
-export const keepsMomentum = (optimizer: OptimizerConfig): boolean =>
-  optimizer.type === 'sgd' && optimizer.momentum !== 0;
 
 /** Name of the next value of something that is kept, inside the training model. */
 export const nextName = (name: string): string => `next/${name}`;

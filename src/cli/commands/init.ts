@@ -1,4 +1,5 @@
 /** `hpff init RECIPE`: the weights that training would start from. */
+import path from 'node:path';
 import { readOrtCheckpoints } from '../../artifacts/index.js';
 import { InputError } from '../../errors.js';
 import { writeSafetensors } from '../../files/safetensors.js';
@@ -68,6 +69,9 @@ async function convertFromOrt(recipe: Recipe, folder: string, options: InitOptio
   for (const name of ['weights', 'seed'] as const) {
     if (options[name] === undefined) continue;
     throw new InputError('USAGE', `--${name}: found with --from-ort, allowed: one of both`);
+  }
+  if (options.optimizer !== undefined && path.resolve(options.optimizer) === path.resolve(options.output)) {
+    throw new InputError('USAGE', '--optimizer: found the file of --output, allowed: another');
   }
   const { weights, optimizer, step } = await readOrtCheckpoints(folder, recipe);
   await writeSafetensors(options.output, weights);

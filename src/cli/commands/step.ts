@@ -4,6 +4,7 @@ import { batchFrom, trainOnBatch } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
+  backendOption,
   delayOption,
   deviceOption,
   loweringOption,
@@ -26,6 +27,7 @@ interface StepOptions extends CommonOptions {
   readonly delay?: number;
   readonly stages?: number;
   readonly lowering: string;
+  readonly backend?: string;
   readonly device: string;
   readonly threads?: number;
   readonly ortLibrary?: string;
@@ -48,6 +50,7 @@ export const addStep: AddCommand = (program, streams) => {
     .addOption(delayOption())
     .addOption(stagesOption())
     .addOption(loweringOption('ort-training'))
+    .addOption(backendOption())
     .addOption(ortLibraryOption())
     .addOption(verboseOption())
     .addOption(deviceOption())
@@ -58,9 +61,9 @@ export const addStep: AddCommand = (program, streams) => {
       const recipe = await readRecipe(file, output.warn);
       const weights = (await readSafetensors(options.weights)).tensors;
       const batch = batchFrom((await readSafetensors(options.batch)).tensors, recipe, options.batch);
-      const { steps = 1, schedule, delay, stages, lowering, device, threads, ortLibrary } = options;
+      const { steps = 1, schedule, delay, stages, lowering, backend, device, threads, ortLibrary } = options;
       const note = options.verbose ? { note: output.message } : {};
-      const settings = { steps, schedule, delay, stages, lowering, device, threads, ortLibrary, ...note };
+      const settings = { steps, schedule, delay, stages, lowering, backend, device, threads, ortLibrary, ...note };
       const result = await trainOnBatch(recipe, weights, batch, settings, { weights: options.weights });
       await writeSafetensors(options.output, result);
       const losses = [...(result.get('loss/total')!.data as Float32Array)];

@@ -48,7 +48,10 @@ export interface TrainingSession {
 export interface TrainingLibrary {
   /** In words, e.g. `onnxruntime-web 1.19.2 (WebAssembly)`. */
   readonly name: string;
+  /** Of ONNX Runtime, e.g. `1.19.2`. */
   readonly version: string;
+  /** That a session computes with. */
+  readonly threads: number;
   /** Whether sessions have `setLearningRate`, `readCheckpoint` and `exportModel`. */
   readonly complete: boolean;
   createSession(files: SessionFiles): Promise<TrainingSession>;

@@ -21,7 +21,8 @@ export function openWebTraining(): TrainingLibrary {
   api.env.wasm.numThreads = 1;
   return {
     name: `onnxruntime-web ${trainingRuntime} (WebAssembly, one thread)`,
-    version: trainingRuntime,
+    version: `${trainingRuntime} (WebAssembly)`,
+    threads: 1,
     complete: false,
     createSession: async (files) => WebSession.create(api, files),
     dispose: () => {},

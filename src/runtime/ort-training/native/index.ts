@@ -21,6 +21,7 @@ export function openNativeTraining(file: string, threads = availableParallelism(
   return {
     name: `ONNX Runtime ${trainingRuntime} in ${api.path}`,
     version: trainingRuntime,
+    threads,
     complete: true,
     createSession: async (files) => NativeTrainingSession.create({ api, environment, options }, files),
     dispose: () => {
