@@ -8,7 +8,7 @@ import type { Batch } from '../src/data/dataset.js';
 import { syntheticBatch } from '../src/data/synthetic.js';
 import { decodeOrtCheckpoint } from '../src/files/ort-checkpoint/index.js';
 import { readSafetensors, writeSafetensors } from '../src/files/safetensors.js';
-import { float32, type NamedTensors } from '../src/files/tensor.js';
+import { float32, type HostTensor, type NamedTensors } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
 import { encodeModel } from '../src/onnx/encode.js';
 import { openEngine, trainOnBatch } from '../src/pipeline/index.js';
@@ -323,7 +323,13 @@ describe('commands', () => {
     const recipe = at('recipe.json');
     expect(await hpff('train', recipe, '-o', at('none'), ...more)).toMatchObject(refused);
     const batch = syntheticBatch(await readRecipe(recipe));
-    await writeSafetensors(at('batch'), new Map(Object.entries(batch)));
+    await writeSafetensors(
+      at('batch'),
+      new Map<string, HostTensor>([
+        ['image', batch.image],
+        ['label', batch.label],
+      ]),
+    );
     await writeSafetensors(at('weights'), initialWeights(await readRecipe(recipe)));
     const files = ['--weights', at('weights'), '--batch', at('batch'), '-o', at('none')];
     expect(await hpff('step', recipe, ...files, ...more)).toMatchObject(refused);
