@@ -104,7 +104,9 @@ test('trains each recipe with each seed, killed and stopped on the way, as if no
   const undisturbed = path.join(root, 'undisturbed');
   const alone = [files[1]!, '--seed', '4', '--epochs', '2', '-o', undisturbed];
   let second: Promise<Ended> | undefined;
-  await compare(alone, /^step/m, () => (second = compare(alone)));
+  await compare(alone, /^step/m, () => {
+    second = compare(alone);
+  });
   expect(await second).toMatchObject({
     code: 2,
     stdout: '',
@@ -150,4 +152,12 @@ test('ends as its runs do where all fail', async () => {
   const { code, stdout, stderr } = await compare([elsewhere, '-o', path.join(root, 'none')]);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toMatch(/^hpff: DATA_CLASSES: [^\n]*\n$/m);
+
+  const beyond = await compare([files[0]!, '--seed', '4294967295', '--seeds', '2', '-o', path.join(root, 'beyond')]);
+  expect(beyond).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(/^hpff: COMPARE_SEEDS: seeds: found 4294967296 among 2, [^\n]*\n$/) as string,
+  });
+  expect(existsSync(path.join(root, 'beyond'))).toBe(false);
 });

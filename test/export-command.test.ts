@@ -71,6 +71,26 @@ test('a run is exported with its latest weights, and the model scores as the run
   expect(after!.loss).toBeCloseTo(before!.loss, 5);
 });
 
+test('a name that ends with .SAFETENSORS means weights, too', async () => {
+  const file = path.join(path.dirname(output), 'W.SAFETENSORS');
+  expect(await hpff('export', run, '-o', file)).toMatchObject({ code: 0, stderr: '' });
+  expect(decodeSafetensors(await readFile(file), file).tensors.has('fc.weight')).toBe(true);
+});
+
+test.each(['recipe.json', 'latest', 'metrics.jsonl', 'checkpoints/3/weights.safetensors'])(
+  'the %s of the run is not overwritten',
+  async (name) => {
+    const file = path.join(run, name);
+    const before = await readFile(file);
+    const { code, stderr } = await hpff('export', run, '-o', file);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^hpff: OUTPUT_IN_RUN: [^\n]*\n$/) as string,
+    });
+    expect(await readFile(file)).toEqual(before);
+  },
+);
+
 test('without --json, one line says what was written', async () => {
   const { code, stdout, stderr } = await hpff('export', run, '-o', output, '--threads', '1');
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -48,6 +48,13 @@ function copy(metrics: (text: string) => string = (text) => text): string {
   return folder;
 }
 
+function withOtherRecipe(folder: string): string {
+  const file = path.join(folder, 'recipe.json');
+  const recipe = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...recipe, seed: 99 }));
+  return folder;
+}
+
 async function reportOf(folder: string, ...more: string[]): Promise<string> {
   const file = path.join(root, `page-${count++}.html`);
   const { code, stderr } = await hpff('report', folder, '-o', file, ...more);
@@ -186,6 +193,7 @@ describe('refuses in one line', () => {
     ],
     ['a file', () => path.join(root, 'tiny.json'), 'OUTPUT_NOT_WRITABLE|RUN_MISSING'],
     ['metrics that are broken', () => copy((text) => `broken\n${text}`), 'METRICS_INVALID'],
+    ['a run whose recipe was changed', () => withOtherRecipe(copy()), 'RUN_RECIPE_CHANGED'],
     ['metrics without losses', () => copy(() => '{"event":"step","step":1,"steps":1}\n'), 'METRICS_INVALID'],
   ])('%s', async (_, folder, code) => {
     const file = path.join(root, `refused-${count++}.html`);
@@ -193,6 +201,15 @@ describe('refuses in one line', () => {
     expect(result).toMatchObject({ code: 2, stdout: '' });
     expect(result.stderr).toMatch(new RegExp(`^hpff: (?:${code}): [^\n]*\n$`));
     expect(existsSync(file)).toBe(false);
+  });
+
+  test('to write over what belongs to the run', async () => {
+    const file = path.join(copy(), 'metrics.jsonl');
+    const before = readFileSync(file, 'utf8');
+    const result = await hpff('report', path.dirname(file), '-o', file);
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(result.stderr).toMatch(/^hpff: OUTPUT_IN_RUN: [^\n]*\n$/);
+    expect(readFileSync(file, 'utf8')).toBe(before);
   });
 
   test('a trace that is none', async () => {

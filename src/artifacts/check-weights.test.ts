@@ -93,3 +93,12 @@ test.each([NaN, Infinity, -Infinity])('an element that is %d is refused by name 
     `f: tensor "w": element 2 is ${value}, allowed: finite numbers`,
   );
 });
+
+test('a running variance is not negative; a running mean may be', () => {
+  const check = (name: string): unknown =>
+    checkWeights(new Map([[name, float32([2], [0, -0.5])]]), [{ name, shape: [2], kind: 'statistic' }], 'f');
+  expect(() => check('bn.running_var')).toThrow(
+    'f: tensor "bn.running_var": element 1 is -0.5, allowed: finite numbers ≥ 0',
+  );
+  expect(() => check('bn.running_mean')).not.toThrow();
+});

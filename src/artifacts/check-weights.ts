@@ -17,10 +17,10 @@ export interface WeightCheck {
 }
 
 /**
- * Requires exactly the tensors of `specs`, each float32 of its shape, all elements finite.
+ * Requires exactly the tensors of `specs`, each float32 of its shape, all elements finite, variances not negative.
  * @param where the file's name, for errors
  * @returns the tensors in the order of `specs`
- * @throws InputError `WEIGHTS_MISSING`, `WEIGHTS_DTYPE`, `WEIGHTS_SHAPE`, `WEIGHTS_VALUE` (not finite) or `WEIGHTS_UNKNOWN`, naming the first such tensor
+ * @throws InputError `WEIGHTS_MISSING`, `WEIGHTS_DTYPE`, `WEIGHTS_SHAPE`, `WEIGHTS_VALUE` (not finite, a negative variance) or `WEIGHTS_UNKNOWN`, naming the first such tensor
  */
 export function checkWeights(
   tensors: NamedTensors,
@@ -47,13 +47,17 @@ function requireFit({ dtype, shape, data }: HostTensor, spec: WeightSpec, file: 
     throw new InputError('WEIGHTS_SHAPE', `${at}: found shape ${list(shape)}, allowed: ${list(spec.shape)}`);
   }
   const elements = data as Float32Array;
-  const odd = elements.findIndex((value) => !Number.isFinite(value));
-  if (odd >= 0)
-    throw new InputError('WEIGHTS_VALUE', `${at}: element ${odd} is ${elements[odd]}, allowed: finite numbers`);
+  const isVariance = spec.kind === 'statistic' && isRunningVariance(spec.name);
+  const odd = elements.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
+  if (odd < 0) return;
+  const allowed = isVariance ? 'finite numbers ≥ 0' : 'finite numbers';
+  throw new InputError('WEIGHTS_VALUE', `${at}: element ${odd} is ${elements[odd]}, allowed: ${allowed}`);
 }
 
+const isRunningVariance = (name: string): boolean => name.endsWith('running_var');
+
 function initialStatistic({ name, shape }: WeightSpec): HostTensor<'float32'> {
-  return float32(shape, new Float32Array(elementCount(shape)).fill(name.endsWith('running_var') ? 1 : 0));
+  return float32(shape, new Float32Array(elementCount(shape)).fill(isRunningVariance(name) ? 1 : 0));
 }
 
 function missing(tensors: NamedTensors, { name, shape }: WeightSpec, file: string): InputError {

@@ -9,6 +9,7 @@ import {
   stepsOption,
   threadsOption,
 } from './options.js';
+import { resetOption } from './weights-options.js';
 
 function parse(option: Option, ...args: string[]): Record<string, unknown> {
   return new Command().exitOverride().addOption(option).parse(args, { from: 'user' }).opts();
@@ -47,4 +48,10 @@ test('a choice is one of its values', () => {
   expect(parse(option(), '--schedule', 'sync')).toEqual({ schedule: 'sync' });
   expect(() => parse(option(), '--schedule', 'Sync')).toThrow('--schedule: found "Sync", allowed: fused, sync');
   expect(option().description).toBe('order of the work: fused, sync');
+});
+
+test('parts to reset are a list, or given one after the other', () => {
+  expect(parse(resetOption(), '--reset', 'fc,heads')).toEqual({ reset: ['fc', 'heads'] });
+  expect(parse(resetOption(), '--reset', 'fc', '--reset', 'heads')).toEqual({ reset: ['fc', 'heads'] });
+  expect(() => parse(resetOption(), '--reset', 'fc', '--reset', 'x')).toThrow('--reset: found "x", allowed: fc, heads');
 });

@@ -32,8 +32,9 @@ export const resetOption = () => {
     '--reset <parts>',
     `with --weights: draw from the seed, not from the file: ${resettable.join(', ')}`,
   );
-  return option.argParser((text: string): Resettable[] => {
-    const parts = text.split(',');
+  // Given twice, it means both.
+  return option.argParser((text: string, before: readonly Resettable[] = []): Resettable[] => {
+    const parts = [...before, ...text.split(',')];
     const wrong = parts.find((part) => !(resettable as readonly string[]).includes(part));
     if (wrong === undefined) return parts as Resettable[];
     const allowed = `${resettable.join(', ')} or ${resettable.join(',')}`;

@@ -1,6 +1,6 @@
 /** Training several recipes under equal conditions, run after run. */
 import path from 'node:path';
-import { HpffError, RunError } from '../errors.js';
+import { HpffError, InputError, RunError } from '../errors.js';
 import { ensureDirectory, removeLeftovers } from '../files/atomic.js';
 import { printable } from '../files/printable.js';
 import type { Recipe } from '../recipe/index.js';
@@ -62,6 +62,7 @@ export async function compare(
   listener: CompareListener = {},
 ): Promise<Comparison> {
   const { folder, seeds, signal: _signal, ...shared } = options;
+  requireSeeds(seeds);
   const subjects = subjectsOf(given);
   const comparing = new Comparing(subjects, subjects.map(factsOf), options, shared, listener);
   await comparing.lookAtRuns();
@@ -69,6 +70,16 @@ export async function compare(
   const planned = plannedRuns(subjects.length, seeds);
   for (const [i, run] of planned.entries()) await comparing.make(run, i + 1, planned.length);
   return comparing.end();
+}
+
+/** @throws InputError `COMPARE_SEEDS` */
+function requireSeeds(seeds: readonly number[]): void {
+  const wrong = seeds.find((seed) => !Number.isInteger(seed) || seed < 0 || seed > MAX_SEED);
+  if (wrong === undefined) return;
+  throw new InputError(
+    'COMPARE_SEEDS',
+    `seeds: found ${wrong} among ${seeds.length}, allowed: integers from 0 to ${MAX_SEED}`,
+  );
 }
 
 class Comparing {
@@ -218,6 +229,9 @@ const noFigures: RunFigures = {
   peakBytes: null,
   curve: [],
 };
+
+/** What a recipe can have. */
+const MAX_SEED = 2 ** 32 - 1;
 
 const REASON_LENGTH = 1000;
 

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { writeFileAtomic } from '../files/atomic.js';
 import { printable } from '../files/printable.js';
-import { readRunOutline } from '../train/index.js';
+import { readRunOutline, refuseRunFile } from '../train/index.js';
 import { readRunData, type RunTotals } from './run-data.js';
 import { runPage } from './run-page.js';
 import { readTrace } from './trace-data.js';
@@ -25,9 +25,10 @@ export interface WrittenReport {
 
 /**
  * Writes a self-contained page of a run, however far it has come.
- * @throws InputError as `readRunOutline`, `readMetrics`, `readTrace` and `writeFileAtomic`
+ * @throws InputError as `refuseRunFile`, `readRunOutline`, `readMetrics`, `readTrace` and `writeFileAtomic`
  */
 export async function writeReport(run: string, file: string, { trace }: ReportOptions = {}): Promise<WrittenReport> {
+  await refuseRunFile(run, file);
   const outline = await readRunOutline(run);
   const { data, totals } = await readRunData(run);
   const traceFile = trace ?? (await existing(path.join(run, TRACE)));

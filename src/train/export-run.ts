@@ -9,6 +9,7 @@ import { elementCount, float32, type HostTensor } from '../files/tensor.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
+import { refuseRunFile } from './run-folder.js';
 import { type ModelSource, readTrainedModel } from './trained-model.js';
 
 export interface ExportOptions extends ModelSource {
@@ -32,9 +33,10 @@ const randomImages = 64;
  * Writes the inference model of a run folder.
  *
  * @param run as `readTrainedModel` takes it
- * @throws InputError where recipe, checkpoint, weights or data are missing or do not fit; as `writeExport`
+ * @throws InputError where recipe, checkpoint, weights or data are missing or do not fit; as `refuseRunFile` and `writeExport`
  */
 export async function exportRun(run: string, file: string, options: ExportOptions = {}): Promise<ExportedRun> {
+  await refuseRunFile(run, file);
   const { recipe, weights } = await readTrainedModel(run, options);
   const { images, source } = await verificationImages(recipe, options.data);
   using runtime = await createNativeRuntime({ threads: options.threads });

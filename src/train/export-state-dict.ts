@@ -3,6 +3,7 @@ import { metadataOf } from '../export/index.js';
 import { writeSafetensors } from '../files/safetensors.js';
 import { elementCount } from '../files/tensor.js';
 import { type NamingName, stateDict } from '../weights/index.js';
+import { refuseRunFile } from './run-folder.js';
 import { type ModelSource, readTrainedModel } from './trained-model.js';
 
 export interface StateDictOptions extends Pick<ModelSource, 'weights' | 'ema'> {
@@ -20,13 +21,14 @@ export interface StateDictFile {
  * Writes the trunk of a run, or of a recipe with given weights, as `stateDict` names it. The file's metadata say `format: pt`, as
  * PyTorch's own files do, and how images are to be prepared, as those of an exported model.
  *
- * @throws InputError as `readTrainedModel`; InputError or RunError as `writeFileAtomic`
+ * @throws InputError as `refuseRunFile` and `readTrainedModel`; InputError or RunError as `writeFileAtomic`
  */
 export async function exportStateDict(
   run: string,
   file: string,
   options: StateDictOptions = {},
 ): Promise<StateDictFile> {
+  await refuseRunFile(run, file);
   const { weights: from, naming = 'hpff', ema } = options;
   const { recipe, weights, steps } = await readTrainedModel(run, { weights: from, ema });
   const tensors = stateDict(weights, recipe, naming, steps);

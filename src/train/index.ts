@@ -8,7 +8,7 @@ export { type Difference, firstDifference } from './difference.js';
 export { learningRate } from './learning-rate.js';
 export type { TrainOptions } from './options.js';
 export { readMetrics, type Recorded, type RecordedStep } from './read-metrics.js';
-export { readRun, readRunOutline, requireSameRecipe, type Run, type RunOutline } from './run-folder.js';
+export { readRun, readRunOutline, refuseRunFile, requireSameRecipe, type Run, type RunOutline } from './run-folder.js';
 export { type Machine, readSessions, type Session as RunSession, thisMachine } from './sessions.js';
 export { train } from './trainer.js';
 export type { TrainResult } from './training.js';

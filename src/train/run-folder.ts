@@ -1,6 +1,6 @@
 /** The run folder: begun once, gone on with only by the same recipe. */
-import { readdir } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readdir, realpath } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { InputError } from '../errors.js';
 import { ensureDirectory, removeTree, writeDirectoryAtomic, writeFileAtomic } from '../files/atomic.js';
 import { printable } from '../files/printable.js';
@@ -14,6 +14,9 @@ import { readSessions, type Session } from './sessions.js';
 
 const RECIPE = 'recipe.json';
 const METRICS = 'metrics.jsonl';
+
+/** Of a run folder, beside reports, traces and TensorBoard's event files. */
+const ownNames: readonly string[] = [RECIPE, METRICS, 'sessions.jsonl', 'latest', 'checkpoints', LOCK];
 
 export const metricsPath = (run: string): string => join(run, METRICS);
 
@@ -34,11 +37,15 @@ export async function readRun(folder: string): Promise<Run> {
   await requireRun(folder);
   const recipe = await readRecipe(join(folder, RECIPE));
   const checkpoint = await readLatest(folder);
-  if (checkpoint.state.recipeHash !== recipeHash(recipe)) {
-    const path = printable(join(folder, RECIPE));
-    throw new InputError('RUN_RECIPE_CHANGED', `${path}: is not the recipe that the run was begun with; put it back`);
-  }
+  requireOwnRecipe(folder, recipe, checkpoint.state);
   return { folder, recipe, checkpoint };
+}
+
+/** @throws InputError `RUN_RECIPE_CHANGED` */
+function requireOwnRecipe(folder: string, recipe: Recipe, { recipeHash: begunWith }: CheckpointState): void {
+  if (begunWith === recipeHash(recipe)) return;
+  const path = printable(join(folder, RECIPE));
+  throw new InputError('RUN_RECIPE_CHANGED', `${path}: is not the recipe that the run was begun with; put it back`);
 }
 
 /** A run without its tensors. */
@@ -57,7 +64,33 @@ export interface RunOutline {
 export async function readRunOutline(folder: string): Promise<RunOutline> {
   await requireRun(folder);
   const recipe = await readRecipe(join(folder, RECIPE));
-  return { folder, recipe, state: await readLatestState(folder), sessions: await readSessions(folder) };
+  const state = await readLatestState(folder);
+  requireOwnRecipe(folder, recipe, state);
+  return { folder, recipe, state, sessions: await readSessions(folder) };
+}
+
+/**
+ * Refuses to write a file in the place of what a run needs to go on or to be shown.
+ * @param run its folder, or the recipe that stands for it
+ * @throws InputError `OUTPUT_IN_RUN`
+ */
+export async function refuseRunFile(run: string, file: string): Promise<void> {
+  const within = relative(await real(run), await real(file));
+  const [first = ''] = within.split(sep);
+  if (first !== '' && !ownNames.includes(first)) return;
+  throw new InputError(
+    'OUTPUT_IN_RUN',
+    `${printable(file)}: belongs to ${printable(run)}, which it is made from; allowed: another file`,
+  );
+}
+
+/** Without links, also of a file that is not there yet. */
+async function real(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return join(await realpath(dirname(resolve(path))).catch(() => dirname(resolve(path))), basename(path));
+  }
 }
 
 /** @throws InputError `RUN_MISSING` */

@@ -34,7 +34,7 @@ export const addExport: AddCommand = (program, streams) => {
     .addHelpText('after', details)
     .action(async (run: string, options: ExportCommandOptions) => {
       const output = new Output(streams, options.json ?? false);
-      if (options.output.endsWith('.safetensors')) return writeStateDict(run, options, output);
+      if (/\.safetensors$/i.test(options.output)) return writeStateDict(run, options, output);
       const { weights, naming, ema, data, threads } = options;
       if (naming !== undefined && weights === undefined) {
         throw new InputError(

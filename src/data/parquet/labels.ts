@@ -1,6 +1,6 @@
 /** Labels of parquet files, and the classes that Hugging Face's own note in the file tells. */
 import { InputError } from '../../errors.js';
-import { printable } from '../../files/printable.js';
+import { printable, quoted } from '../../files/printable.js';
 import { decodeJson } from '../../files/json.js';
 import type { ParquetFile } from './file.js';
 
@@ -33,8 +33,9 @@ export async function readLabels(
 }
 
 function refusal(file: ParquetFile, row: number, column: string, value: unknown, classes: number): InputError {
-  const found = typeof value === 'bigint' || value == null ? String(value) : (JSON.stringify(value) ?? typeof value);
-  const where = `${printable(file.path)}: row ${row}: ${printable(column, 60)} is ${printable(found, 60)}`;
+  const isPlain = ['bigint', 'number', 'boolean'].includes(typeof value) || value == null;
+  const found = isPlain ? String(value) : typeof value === 'string' ? quoted(value, 60) : 'a list or a group';
+  const where = `${printable(file.path)}: row ${row}: ${printable(column, 60)} is ${found}`;
   return new InputError('DATASET_LABEL', `${where}; allowed: an integer from 0 to ${classes - 1}`);
 }
 

@@ -143,6 +143,38 @@ describe('parquet', () => {
     );
   });
 
+  it.each<[string, SchemaElement[], unknown, RegExp]>([
+    [
+      'groups',
+      [
+        { name: 'label', num_children: 1, ...optional },
+        { ...labelElement, name: 'fine' },
+      ],
+      { fine: 1n },
+      /label is a list or a group; allowed: an integer from 0 to 2$/,
+    ],
+    [
+      'texts',
+      [{ name: 'label', type: 'BYTE_ARRAY', converted_type: 'UTF8' }],
+      'a\n',
+      /label is "a\\u\{a\}"; allowed: /,
+    ],
+    ['fractions', [{ name: 'label', type: 'DOUBLE' }], 0.5, /label is 0\.5; allowed: /],
+    ['truths', [{ name: 'label', type: 'BOOLEAN' }], true, /label is true; allowed: /],
+  ])('refuses labels that are %s', async (_, elements, label, message) => {
+    const rows = await rowsOf(1);
+    const columnData = [
+      { name: 'image', data: rows.map(({ image }) => image) },
+      { name: 'label', data: [label] },
+    ];
+    await write('train.parquet', new Uint8Array(parquetWriteBuffer({ columnData, schema: [...schema.slice(0, -1), ...elements] }))); // prettier-ignore
+    const error = await refusalOf(open());
+    expect({ code: error.code, message: error.message }).toEqual({
+      code: 'DATASET_LABEL',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
   it('takes the classes that the file names', async () => {
     await write('train.parquet', parquet(await rowsOf(3), { names: ['a', 'b', 'c', 'd'] }));
     expect((await open()).classes).toBe(4);
