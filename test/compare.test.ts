@@ -1,11 +1,21 @@
 /** `hpff compare`, its runs in processes of their own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Comparison } from '../src/compare/index.js';
+import { ProcessLock } from '../src/files/process-lock.js';
 import { documentedKeys, keysOf } from './support/json-keys.js';
 import { latestBits, tinyRecipeFile } from './support/training.js';
 import { transpileSources, type Transpiled } from './transpiled.js';
@@ -102,17 +112,7 @@ test('trains each recipe with each seed, killed and stopped on the way, as if no
 
   // The run that was stopped has the bits of one that was not.
   const undisturbed = path.join(root, 'undisturbed');
-  const alone = [files[1]!, '--seed', '4', '--epochs', '2', '-o', undisturbed];
-  let second: Promise<Ended> | undefined;
-  await compare(alone, /^step/m, () => {
-    second = compare(alone);
-  });
-  expect(await second).toMatchObject({
-    code: 2,
-    stdout: '',
-    stderr: expect.stringMatching(/^hpff: LOCKED: [^\n]*undisturbed: process \d+ works there; allowed: one at a time\n$/) as string, // prettier-ignore
-  });
-  expect(existsSync(path.join(undisturbed, 'lock'))).toBe(false);
+  await compare([files[1]!, '--seed', '4', '--epochs', '2', '-o', undisturbed]);
   expect(latestBits(path.join(folder, 'global/seed-4'))).toEqual(latestBits(path.join(undisturbed, 'global/seed-4')));
 
   // Other options, or a recipe that has changed, are refused before anything is trained.
@@ -127,6 +127,20 @@ test('trains each recipe with each seed, killed and stopped on the way, as if no
     code: 2,
     stderr: expect.stringMatching(/^hpff: RESUME_RECIPE: [^\n]*learningRate[^\n]*\n$/) as string,
   });
+});
+
+test('leaves a folder alone in which another process works', async () => {
+  const folder = path.join(root, 'held');
+  mkdirSync(folder);
+  {
+    await using _lock = await ProcessLock.take(path.join(folder, 'lock'), folder);
+    expect(await compare([files[1]!, '-o', folder])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^hpff: LOCKED: [^\n]*held: process \d+ works there; allowed: one at a time\n$/) as string, // prettier-ignore
+    });
+    expect(readdirSync(folder)).toEqual(['lock']);
+  }
 });
 
 test('shows a run that fails, and makes the others', async () => {

@@ -231,7 +231,7 @@ test('the plot cuts names that would not fit beside it, but no character', () =>
     const svg = accuracyPlot(comparedRecipes([facts(name)], [[run(1, 0.5)]]));
     return /<\/title>([^<]*)<\/text>/.exec(svg)![1]!;
   });
-  expect(labels).toEqual([`${'a'.repeat(34)}…`, `${'😀'.repeat(19)}…`, `${'数'.repeat(19)}…`]);
+  expect(labels).toEqual([`${'a'.repeat(32)}…`, `${'😀'.repeat(19)}…`, `${'数'.repeat(19)}…`]);
 });
 
 test.each([[[0.5, 0.5]], [[0, 1]], [[0.98123, 0.98124]]])(

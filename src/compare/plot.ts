@@ -11,7 +11,7 @@ const RIGHT = 120;
 const LEFT_MIN = 90;
 const LEFT_MAX = 300;
 /** Widths of characters at 13 px: of most, and of those that fill a square. */
-const CHARACTER = 8;
+const CHARACTER = 8.6;
 const WIDE = 14;
 
 /** Nice distances of ticks, in percent points. */

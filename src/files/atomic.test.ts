@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -174,6 +175,19 @@ describe('folders', () => {
     await writeFile(join(folder, 'f'), '');
     await expect(ensureDirectory(join(folder, 'f', 'x'))).rejects.toMatchObject({ code: 'OUTPUT_NOT_WRITABLE' });
     await expect(ensureDirectory(join(folder, 'f'))).rejects.toThrow('it exists already');
+  });
+
+  it('say why they cannot be made (needs the right to mount)', async ({ skip }) => {
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', folder], { stdio: 'ignore' }).status === 0;
+    if (!mounted) return skip();
+    try {
+      for (const name of ['new', 'new/within']) {
+        const path = join(folder, name);
+        await expect(ensureDirectory(path)).rejects.toThrow(`${path}: cannot be written: the file system is read-only`);
+      }
+    } finally {
+      spawnSync('umount', [folder]);
+    }
   });
 
   it('are cleared of what killed writers left, and of nothing else', async () => {

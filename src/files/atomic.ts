@@ -70,9 +70,22 @@ export async function writeDirectoryAtomic(
  */
 export async function ensureDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
   } catch (error) {
     throw writeError(path, error);
+  }
+}
+
+/** Node says ENOENT of whatever keeps it from making parents too, a read-only file system among them; made by itself, the folder says why. */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    if (errnoCode(error) !== 'ENOENT') throw error;
+    const first = (error as NodeJS.ErrnoException).path;
+    if (first === undefined) throw error;
+    await mkdir(first);
+    await mkdir(path, { recursive: true });
   }
 }
 
