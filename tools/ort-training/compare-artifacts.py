@@ -147,6 +147,8 @@ def compare_module(folder, optimizer, classes):
     relay = next((name for name in order if name.startswith("relay/")), None)
     model = forward_model(folder, parameters, relay)
     present = reaching_loss(model.graph)
+    if not present & set(trained):
+        return None, None  # such as the first module where the cascade heads of its neighbour weigh nothing
     kind = artifacts.OptimType.AdamW if optimizer["type"] == "adamw" else artifacts.OptimType.SGD
     inputs = random_inputs([value for value in training.input if value.name not in parameters and "accumulation" not in value.name and value.name != "lazy_reset_grad"], classes)
     with tempfile.TemporaryDirectory() as theirs:
@@ -202,6 +204,9 @@ def main():
     failed = False
     for name in sorted(os.listdir(os.path.join(folder, "modules"))):
         problems, numbers = compare_module(os.path.join(folder, "modules", name), recipe["optimizer"], recipe["network"]["classes"])
+        if problems is None:
+            print(f"module {name}: no loss reaches its parameters; not compared")
+            continue
         failed |= bool(problems)
         step = "steps not compared: ONNX Runtime's SGD has no momentum" if numbers is None else f"after a step {numbers[0]:.1e} apart at most ({numbers[1]})"
         print(f"module {name}: {'names and shapes agree' if not problems else str(len(problems)) + ' differences'}; {step}")

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -66,6 +66,15 @@ describe('loading', () => {
         message: expect.stringContaining(text) as string,
       }) as Error,
     );
+  });
+
+  it.runIf(process.platform === 'linux')('refuses one that was cut off, which would end the process', () => {
+    const cut = path.join(folder, 'cut.so');
+    const whole = readFileSync(bundledLibrary());
+    writeFileSync(cut, whole.subarray(0, 3_000_000));
+    expect(() => loadLibrary(cut)).toThrow(/cut\.so: cannot be loaded \(3000000 of \d+ bytes are there\)$/);
+    writeFileSync(cut, whole.subarray(0, 100));
+    expect(() => loadLibrary(cut)).toThrow(/^ONNX Runtime library .*cut\.so: cannot be loaded/);
   });
 
   it.runIf(compiler)('refuses another version of ONNX Runtime', () => {

@@ -7,6 +7,7 @@ import type { LibraryHandle } from 'koffi';
 import { InputError, UsageError } from '../../errors.js';
 import { API_VERSION, FUNCTIONS, ORT_VERSION } from './functions.js';
 import type { BoundFunctions, CFunction, OrtFunctions, Pointer } from './functions.js';
+import { loadedBytes } from './whole-file.js';
 
 /** ONNX Runtime, loaded. */
 export interface OrtLibrary {
@@ -159,6 +160,8 @@ function provideStack(): void {
 
 function open(file: string): { handle: LibraryHandle; base: Pointer } {
   try {
+    const bytes = loadedBytes(file);
+    if (bytes && bytes.found < bytes.needed) throw new Error(`${bytes.found} of ${bytes.needed} bytes are there`);
     const handle = koffi.load(file);
     const getBase = handle.func('OrtGetApiBase', 'void *', []) as () => Pointer;
     return { handle, base: getBase() };
