@@ -138,7 +138,11 @@ test.each<[string, unknown, string]>([
   ['data.batch', '128', 'data.batch: found "128", allowed: an integer from 1 to 65536'],
   ['data.batch', NaN, 'data.batch: found NaN, allowed: an integer from 1 to 65536'],
   ['data.batch', undefined, 'data.batch: missing, allowed: an integer from 1 to 65536'],
-  ['data.bacth', 1, 'data.bacth: unknown key, allowed: dataset, batch, trainImages, normalize, augment, resize, columns, convert'],
+  [
+    'data.bacth',
+    1,
+    'data.bacth: unknown key, allowed: dataset, batch, trainImages, normalize, augment, resize, columns, convert',
+  ],
   [
     'data.a\nb',
     1,
@@ -389,7 +393,20 @@ test('warns of two modules with hierarchy', () => {
   const hierarchy = { independent: 0.001, cascade: 0.999 };
   const lines = warningsOf(withValues({ 'split.modules': 2, 'local.hierarchy': hierarchy }));
   expect(lines).toEqual([expect.stringContaining('plain back-propagation at weight 0.999 through both modules')]);
-  expect(warningsOf(withValues({ 'split.modules': 3, 'local.hierarchy': hierarchy }))).toEqual([]);
+  expect(warningsOf(withValues({ 'split.modules': 4, 'local.hierarchy': hierarchy }))).toEqual([]);
+});
+
+test('warns of three modules whose only cascade heads weigh nothing', () => {
+  const of = (local: object) =>
+    warningsOf(
+      withValues({ 'split.modules': 3, local: { hierarchy: { independent: 0.001, cascade: 0.999 }, ...local } }),
+    );
+  expect(of({ rule: 'infopro' })).toEqual([
+    'local.lambda: with three modules, module 1 alone has heads, at their last weights: with these 0, nothing trains module 0',
+  ]);
+  expect(of({ rule: 'infopro', lambda: { decoder: [5, 0], classifier: [0.5, 0.5] } })).toEqual([]);
+  expect(of({ rule: 'dgl' })).toEqual([]);
+  expect(of({ rule: 'predsim' })).toEqual([]);
 });
 
 test('warns of keys that the rule ignores, and takes no notice of them', () => {

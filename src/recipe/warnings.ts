@@ -38,8 +38,18 @@ function moduleWarnings({ split, local }: Recipe): string[] {
   if (local.hierarchy === null) return [];
   const { independent, cascade } = local.hierarchy;
   if (cascade === 0) return [`local.hierarchy.cascade: with weight 0, ${withoutCascade(local.rule, independent)}`];
+  if (modules === 3 && lastHeadsAreSilent(local)) {
+    const heads = 'local.lambda: with three modules, module 1 alone has heads, at their last weights';
+    return [`${heads}: with these 0, nothing trains module 0`];
+  }
   if (modules > 2) return [];
   return [`local.hierarchy: with two modules this is plain back-propagation at weight ${cascade} through both modules`];
+}
+
+function lastHeadsAreSilent({ rule, lambda, decoder }: LocalConfig): boolean {
+  const last = { decoder: lambda.decoder[1], similarity: lambda.similarity[1], classifier: lambda.classifier[1] };
+  if (rule === 'infopro') return last.classifier === 0 && (decoder === null || last.decoder === 0);
+  return rule === 'predsim' && last.classifier === 0 && last.similarity === 0;
 }
 
 function withoutCascade(rule: LocalRule, independent: number): string {
