@@ -46,8 +46,16 @@ function requireFit({ dtype, shape, data }: HostTensor, spec: WeightSpec, file: 
   if (shape.length !== spec.shape.length || shape.some((dim, axis) => dim !== spec.shape[axis])) {
     throw new InputError('WEIGHTS_SHAPE', `${at}: found shape ${list(shape)}, allowed: ${list(spec.shape)}`);
   }
-  const elements = data as Float32Array;
-  const isVariance = spec.kind === 'statistic' && isRunningVariance(spec.name);
+  requireValues(spec.name, data as Float32Array, at);
+}
+
+/**
+ * Requires finite elements, and of a running variance that none is negative.
+ * @param at where the tensor is, for errors
+ * @throws InputError `WEIGHTS_VALUE`
+ */
+export function requireValues(name: string, elements: Float32Array, at: string): void {
+  const isVariance = isRunningVariance(name);
   const odd = elements.findIndex((value) => !Number.isFinite(value) || (isVariance && value < 0));
   if (odd < 0) return;
   const allowed = isVariance ? 'finite numbers ≥ 0' : 'finite numbers';

@@ -3,6 +3,7 @@ import { Option } from 'commander';
 import { InputError } from '../errors.js';
 import { quoted } from '../files/printable.js';
 import { backendNames, balanceNames, loweringNames, scheduleNames } from '../pipeline/index.js';
+import { maxSeed } from '../recipe/index.js';
 import { parseDevices } from '../runtime/device.js';
 
 export const epochsOption = () =>
@@ -22,7 +23,7 @@ export const stagesOption = () =>
     1024,
   );
 export const balanceOption = () => choiceOption('--balance <what>', 'async: what stages have alike', balanceNames);
-export const seedOption = () => integerOption('--seed <n>', 'seed, instead of what the recipe says', 0, 2 ** 32 - 1);
+export const seedOption = () => integerOption('--seed <n>', 'seed, instead of what the recipe says', 0, maxSeed);
 
 /** An option whose value is an integer in decimal digits from `min` to `max`. Anything else: InputError `USAGE`. */
 export function integerOption(flags: string, description: string, min: number, max: number): Option {

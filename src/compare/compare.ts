@@ -3,7 +3,7 @@ import path from 'node:path';
 import { HpffError, InputError, RunError } from '../errors.js';
 import { ensureDirectory, removeLeftovers } from '../files/atomic.js';
 import { printable } from '../files/printable.js';
-import type { Recipe } from '../recipe/index.js';
+import { maxSeed, type Recipe } from '../recipe/index.js';
 import type { Machine } from '../train/index.js';
 import { version } from '../version.js';
 import {
@@ -74,11 +74,11 @@ export async function compare(
 
 /** @throws InputError `COMPARE_SEEDS` */
 function requireSeeds(seeds: readonly number[]): void {
-  const wrong = seeds.find((seed) => !Number.isInteger(seed) || seed < 0 || seed > MAX_SEED);
+  const wrong = seeds.find((seed) => !Number.isInteger(seed) || seed < 0 || seed > maxSeed);
   if (wrong === undefined) return;
   throw new InputError(
     'COMPARE_SEEDS',
-    `seeds: found ${wrong} among ${seeds.length}, allowed: integers from 0 to ${MAX_SEED}`,
+    `seeds: found ${wrong} among ${seeds.length}, allowed: integers from 0 to ${maxSeed}`,
   );
 }
 
@@ -229,9 +229,6 @@ const noFigures: RunFigures = {
   peakBytes: null,
   curve: [],
 };
-
-/** What a recipe can have. */
-const MAX_SEED = 2 ** 32 - 1;
 
 const REASON_LENGTH = 1000;
 

@@ -1,10 +1,12 @@
-/** The folder of a comparison: one process at a time works in it, and comparison-settings.json says what it was begun with, so that it goes on under equal
- * conditions only. */
+/**
+ * The folder of a comparison: one process at a time works in it, and comparison-settings.json says what it was begun with, so that it goes on under equal
+ * conditions only.
+ */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
-import { ensureDirectory, removeLeftovers, writeFileAtomic } from '../files/atomic.js';
+import { ensureDirectory, isLeftover, removeLeftovers, writeFileAtomic } from '../files/atomic.js';
 import { decodeJson } from '../files/json.js';
 import { printable } from '../files/printable.js';
 import { ProcessLock } from '../files/process-lock.js';
@@ -14,8 +16,6 @@ import { firstDifference } from '../train/index.js';
 import { LOCK, SETTINGS } from './files.js';
 import type { SharedOptions } from './messages.js';
 
-/** How names begin that writers use which were killed. */
-const TEMPORARY = '.hpff-';
 const FORMAT_VERSION = 1;
 const MAX_BYTES = 2 ** 20;
 
@@ -49,7 +49,7 @@ export async function takeFolder(folder: string, options: SharedOptions): Promis
 async function isBegun(folder: string): Promise<boolean> {
   const names = await namesIn(folder);
   if (names.includes(SETTINGS)) return true;
-  if (names.every((name) => name === LOCK || name.startsWith(TEMPORARY))) return false;
+  if (names.every((name) => name === LOCK || isLeftover(name))) return false;
   const allowed = 'allowed: a new or an empty folder, or that of a comparison to go on with';
   throw new InputError('OUTPUT_EXISTS', `${printable(folder)}: exists and is not empty; ${allowed}`);
 }

@@ -15,6 +15,9 @@ export type FileContent = Uint8Array | string | readonly Uint8Array[];
 
 const temporaryName = /^\.hpff-[0-9a-f]{16}\.tmp$/;
 
+/** Whether a name is of what a killed writer can leave. */
+export const isLeftover = (name: string): boolean => temporaryName.test(name);
+
 /**
  * Writes a file so that it is always either the old or the new one, also if the process or the machine dies. A symbolic
  * link is followed; permissions of a file that is replaced are kept. The folder must exist.
@@ -123,7 +126,7 @@ export async function removeTreeAtomic(path: string): Promise<void> {
 export async function removeLeftovers(folder: string): Promise<void> {
   try {
     for (const name of await readdir(folder)) {
-      if (temporaryName.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+      if (isLeftover(name)) await rm(join(folder, name), { recursive: true, force: true });
     }
   } catch (error) {
     throw writeError(folder, error);

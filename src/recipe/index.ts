@@ -3,6 +3,6 @@ export { RecipeRefusal } from './issues.js';
 export { parseRecipe, readRecipe, recipeHash, toJson } from './parse.js';
 export { datasetNames } from './schema/data.js';
 export { localRuleNames } from './schema/local.js';
-export { recipeJsonSchema } from './schema/index.js';
+export { maxSeed, recipeJsonSchema } from './schema/index.js';
 export { recipeWarnings } from './warnings.js';
 export type * from './types.js';

@@ -4,9 +4,10 @@ import { InputError } from '../../errors.js';
 import { decodeOrtCheckpoint } from '../../files/ort-checkpoint/index.js';
 import { printable, quoted } from '../../files/printable.js';
 import { readFileBytes } from '../../files/read.js';
-import type { HostTensor, NamedTensors } from '../../files/tensor.js';
+import type { NamedTensors } from '../../files/tensor.js';
 import { buildStep } from '../../local/index.js';
 import type { Recipe } from '../../recipe/types.js';
+import { requireValues } from '../check-weights.js';
 import { fromOrtCheckpoint, type ModuleTensors } from './checkpoint.js';
 import { fileIn } from './entries.js';
 import { planModules } from './module-plan.js';
@@ -33,7 +34,9 @@ export async function readOrtCheckpoints(folder: string, recipe: Recipe): Promis
   for (const [index, specs] of moduleTensors(recipe).entries()) {
     const file = join(folder, fileIn(index, 'checkpoint'));
     const state = fromOrtCheckpoint(decodeOrtCheckpoint(await readFileBytes(file), file), specs, file);
-    requireFinite([...state.weights, ...state.optimizer], printable(file));
+    for (const [name, { data }] of [...state.weights, ...state.optimizer]) {
+      requireValues(name, data as Float32Array, `${printable(file)}: tensor ${quoted(name)}`);
+    }
     for (const [name, tensor] of state.weights) found.set(name, tensor);
     for (const [name, tensor] of state.optimizer) optimizer.set(name, tensor);
     if (index > 0 && state.step !== step) {
@@ -44,15 +47,6 @@ export async function readOrtCheckpoints(folder: string, recipe: Recipe): Promis
   }
   const names = buildStep(recipe, 2).parameters.map(({ name }) => name);
   return { weights: new Map(names.map((name) => [name, found.get(name)!])), optimizer, step };
-}
-
-function requireFinite(tensors: readonly (readonly [string, HostTensor])[], file: string): void {
-  for (const [name, { data }] of tensors) {
-    const odd = (data as Float32Array).findIndex((value) => !Number.isFinite(value));
-    if (odd < 0) continue;
-    const problem = `element ${odd} is ${String(data[odd])}, allowed: finite numbers`;
-    throw new InputError('WEIGHTS_VALUE', `${file}: tensor ${quoted(name)}: ${problem}`);
-  }
 }
 
 /** What the checkpoint of each module holds; it does not depend on the batch. */

@@ -75,16 +75,9 @@ export function probeModel({ forward, trainable, kept, index }: ModulePlan): Onn
   const own = new Set(held.map(({ name }) => name));
   const model = forward && lower(forward, ortTraining);
   const given = forward?.inputs.filter(({ name }) => !own.has(name)) ?? [];
-  const node = (
-    opType: string,
-    inputs: string[],
-    output: string,
-    attributes: OnnxNode['attributes'] = {},
-  ): OnnxNode => {
-    return { name: `${opType}/${output}`, domain: '', opType, inputs, outputs: [output], attributes };
-  };
   const flat = (name: string): string => `flat/${name}`;
-  const all = { name: 'all', dtype: 'int64' as const, shape: [1], bytes: new Uint8Array(BigInt64Array.of(-1n).buffer) };
+  const all = int64('all', -1);
+  const joined = held.map(({ name }) => flat(name));
   return {
     irVersion: trainingTarget.irVersion,
     opsets: trainingTarget.opsets,
@@ -93,8 +86,8 @@ export function probeModel({ forward, trainable, kept, index }: ModulePlan): Onn
       name: `${index}/probe`,
       nodes: [
         ...(model?.graph.nodes ?? []),
-        ...held.map(({ name }) => node('Reshape', [name, all.name], flat(name))),
-        node('Concat', held.map(({ name }) => flat(name)), heldName, { axis: { type: 'int', value: 0 } }), // prettier-ignore
+        ...held.map(({ name }) => standard('Reshape', [name, all.name], flat(name))),
+        standard('Concat', joined, heldName, { axis: { type: 'int', value: 0 } }),
       ],
       inputs: infos([...given, ...held]),
       outputs: [{ name: heldName, dtype: 'float32', shape: [null] }, ...(model?.graph.outputs ?? [])],
@@ -106,6 +99,22 @@ export function probeModel({ forward, trainable, kept, index }: ModulePlan): Onn
 const withGraph = (model: OnnxModel, changes: Partial<OnnxModel['graph']>): OnnxModel => ({
   ...model,
   graph: { ...model.graph, ...changes },
+});
+
+/** A node of a standard operator, named by what it makes. */
+const standard = (
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: OnnxNode['attributes'] = {},
+): OnnxNode => ({ name: `${opType}/${output}`, domain: '', opType, inputs, outputs: [output], attributes });
+
+/** An initializer of one element. */
+const int64 = (name: string, value: number) => ({
+  name,
+  dtype: 'int64' as const,
+  shape: [1],
+  bytes: new Uint8Array(BigInt64Array.of(BigInt(value)).buffer),
 });
 
 function accumulator(buffer: string, value: string, overwrite: string, output: string): OnnxNode {
@@ -185,18 +194,6 @@ function scheduledRate({ rates, stepsPerEpoch }: RateTable): {
   nodes: OnnxNode[];
   initializers: OnnxModel['graph']['initializers'];
 } {
-  const int64 = (name: string, value: number) => {
-    const bytes = new Uint8Array(BigInt64Array.of(BigInt(value)).buffer);
-    return { name, dtype: 'int64' as const, shape: [1], bytes };
-  };
-  const standard = (opType: string, inputs: readonly string[], output: string): OnnxNode => ({
-    name: `schedule/${opType}`,
-    domain: '',
-    opType,
-    inputs,
-    outputs: [output],
-    attributes: {},
-  });
   return {
     rate: 'scheduled_rate',
     nodes: [

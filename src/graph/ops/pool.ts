@@ -142,10 +142,11 @@ export function resizeBilinear(x: Value, size: Size): Value {
 
 /**
  * Mean over `size` windows that cover the map, as PyTorch's adaptive_avg_pool2d: window i spans
- * ⌊i·in/out⌋ … ⌈(i+1)·in/out⌉. Uneven windows become a product with a constant matrix, or with two where that would be large.
+ * ⌊i·in/out⌋ … ⌈(i+1)·in/out⌉; the identity where the size is already right. Uneven windows become a product with a constant matrix, or with two where that would be large.
  */
 export function adaptiveAveragePool(x: Value, size: Size): Value {
   const [height, width] = sizeOf(x);
+  if (height === size[0] && width === size[1]) return x;
   if (height % size[0] === 0 && width % size[1] === 0) return averagePool(x, [height / size[0], width / size[1]]);
   const rows = averagingMatrix(height, size[0]);
   const columns = averagingMatrix(width, size[1]);

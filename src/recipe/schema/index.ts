@@ -12,6 +12,9 @@ import { optimizer } from './optimizer.js';
 import { schedule } from './schedule.js';
 import { split } from './split.js';
 
+/** The greatest seed. */
+export const maxSeed = 2 ** 32 - 1;
+
 const NAME_LENGTH = 200;
 const nameAllowed = `a text of 1 to ${NAME_LENGTH} visible characters`;
 const name = z
@@ -31,7 +34,7 @@ export const recipeSchema = object({
   optimizer,
   schedule,
   data,
-  seed: integer(0, 2 ** 32 - 1)
+  seed: integer(0, maxSeed)
     .default(0)
     .describe('Seeds the initial weights, the order of the images and their augmentation.'),
 });
