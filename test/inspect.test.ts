@@ -78,7 +78,7 @@ describe('the memory of a step', () => {
     const { stdout } = await hpff('inspect', recipe, '--lowering', 'portable');
     const mebibytes = (schedule: 'fused' | 'sync'): string => (bytes(schedule, portable) / 2 ** 20).toPrecision(3);
     const { headBytes } = predictStepMemory(tinyRecipe(), { schedule: 'sync', lowering: portable, batch: 300 });
-    const heads = `the heads of a module: ${(headBytes / 2 ** 10).toPrecision(3)} KiB`;
+    const heads = `the heads of a module: ${(headBytes / 2 ** 20).toPrecision(3)} MiB`;
     expect(stdout.split('\n')).toContain(
       `Peak memory of a step beyond the weights, predicted: ${mebibytes('sync')} MiB (sync, portable; ${heads}), ${mebibytes('fused')} MiB (fused, portable).`,
     );

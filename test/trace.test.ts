@@ -99,7 +99,8 @@ describe('a trace', () => {
     const tasks = tracks.slice(0, 2).flatMap(({ spans }) => spans);
     for (const { name, cat, args } of tasks) expect(name).toBe(`${cat} ${args['module']}`);
     const told = tasks.map(({ name, args }) => `${name} of step ${args['step']}`).sort();
-    const perStep = ['forward 0', 'update 0', 'forward 1', 'heads 1', 'update 1', 'forward 2', 'heads 2', 'update 2'];
+    const ofEvery = ['forward', 'update'].flatMap((work) => [0, 1, 2].map((module) => `${work} ${module}`));
+    const perStep = [...ofEvery, 'heads 1', 'heads 2', 'relay 1'];
     expect(told).toEqual([1, 2, 3, 4, 5, 6].flatMap((step) => perStep.map((name) => `${name} of step ${step}`)).sort());
   });
 

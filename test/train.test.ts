@@ -71,7 +71,6 @@ describe('a run', () => {
       '1/independent/classifier',
       '2/final/classifier',
     ]);
-    // λ of module 1 of 3, the only one with heads, is the last: decoder 0, classifier 0, but for the final classifier.
     expect(step.total).toBeCloseTo(totalOf(step.losses), 5);
     expect(step.imagesPerSecond).toBeGreaterThan(0);
     expect(step.peakBytes).toBeGreaterThan(2 ** 24);
@@ -82,8 +81,12 @@ describe('a run', () => {
     for (const [name, weight] of Object.entries(weightsOfModule1)) weights[name] = weight;
     return Object.entries(losses).reduce((sum, [name, loss]) => sum + weights[name]! * loss, 0);
   }
-  /** r = 1/(3 - 2) = 1: λd = λc = 0 for the cascade; the independent head has weight w_ind. */
-  const weightsOfModule1 = { '1/cascade/classifier': 0, '1/cascade/decoder': 0, '1/independent/classifier': 0.001 };
+  /** λ of module 1 of 3, the only one with heads, is the last; the independent head has none. */
+  const weightsOfModule1 = {
+    '1/cascade/classifier': 0.999 * 0.5,
+    '1/cascade/decoder': 0.999 * 0.2,
+    '1/independent/classifier': 0.001,
+  };
 
   test('is evaluated from its folder as it was in training', async () => {
     const done = events.at(-1) as TrainEvent & { event: 'done' };

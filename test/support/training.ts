@@ -5,7 +5,7 @@ import path from 'node:path';
 import { parseRecipe, type Recipe } from '../../src/recipe/index.js';
 import type { MetricsEvent } from '../../src/train/index.js';
 
-/** HPFF on the digits: 4 blocks of narrow layers in 3 modules, 4 steps an epoch, augmented. */
+/** HPFF on the digits: 4 blocks of narrow layers in 3 modules, every head with a weight, 4 steps an epoch, augmented. */
 export function tinyRecipe(changes: Record<string, unknown> = {}): Recipe {
   return parseRecipe(tinyRecipeFile(changes), 'tiny.json');
 }
@@ -18,6 +18,7 @@ export function tinyRecipeFile(changes: Record<string, unknown> = {}): Record<st
     local: {
       rule: 'infopro',
       hierarchy: { independent: 0.001, cascade: 0.999 },
+      lambda: { decoder: [5, 0.2], classifier: [0.05, 0.5] },
       classifier: { net: '1c1f' },
       patches: { grid: 2, on: ['decoder'], weights: 'separate', fuse: 'sum' },
     },
