@@ -4,7 +4,10 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { NamedTensors } from '../src/files/tensor.js';
-import { batchFrom, trainOnBatch } from '../src/pipeline/index.js';
+import { portable } from '../src/lower/index.js';
+import { batchFrom, chooseLowering, trainOnBatch } from '../src/pipeline/index.js';
+import { reluTies } from '../src/pipeline/relu-ties.js';
+import { createNativeRuntime } from '../src/runtime/native/index.js';
 import { goldenRecipe, goldenTensors } from './support/golden.js';
 
 const expected = goldenTensors('expected');
@@ -26,6 +29,19 @@ function errors(prefix: string, found: NamedTensors): Map<string, number> {
   );
 }
 
+/** Whether a ReLU's input lies within rounding of zero, so that the lowering may turn it over: depends on the kernels of this CPU. */
+async function hasTies(choice: string): Promise<boolean> {
+  const runtime = await createNativeRuntime({ threads: 2 });
+  try {
+    const { lowering } = await chooseLowering(choice, runtime);
+    const values = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
+    const relus = await reluTies(goldenRecipe, values, runtime, [portable, lowering]);
+    return relus.some(({ ties }) => ties > 0);
+  } finally {
+    runtime.dispose();
+  }
+}
+
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
 
 describe.each([
@@ -40,13 +56,16 @@ describe.each([
 
     const names = (tensors: NamedTensors): string[] => [...tensors.keys()].filter((name) => !name.startsWith('loss/'));
     expect(names(found).sort()).toEqual(names(expected).sort());
-    for (const [name, error] of errors('grad/', found)) expect(error, name).toBeLessThan(1e-4);
-    // A ReLU whose input lies within rounding of zero, of which this batch has some, moves the stem by more than that once it turns over.
-    for (const [name, error] of errors('param/', found)) expect(error, name).toBeLessThan(1e-3);
+    // A unit that turns over changes every gradient above and below it a little, as noise of 1e-6 in the images does.
+    const loose = (await hasTies(lowering)) ? 10 : 1;
+    for (const [name, error] of errors('grad/', found)) expect(error, name).toBeLessThan(loose * 1e-4);
+    expect(median([...errors('grad/', found).values()])).toBeLessThan(1e-5);
+    // Later steps have ties of their own.
+    for (const [name, error] of errors('param/', found)) expect(error, name).toBeLessThan(loose * 1e-3);
     expect(median([...errors('param/', found).values()])).toBeLessThan(1e-4);
     const final = found.get('loss/3/final/classifier')!.data as Float32Array;
-    expect(final[0]).toBeCloseTo(2.8171559910093027, 5);
-    expect(final[1]).toBeCloseTo(2.03028825568302, 5);
-    expect(final[2]).toBeCloseTo(1.6809920562564966, 3);
+    [2.8171559910093027, 2.03028825568302, 1.6809920562564966].forEach((loss, step) =>
+      expect(Math.abs(final[step]! - loss)).toBeLessThan(loose * [5e-6, 5e-6, 5e-4][step]!),
+    );
   });
 });

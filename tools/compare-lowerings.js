@@ -6,19 +6,9 @@
  *     node tools/compare-lowerings.js [RECIPE] [--batch N] [--threads 1,2]
  */
 import { parseArgs } from 'node:util';
-import {
-  buildStep,
-  chooseLowering,
-  createNativeRuntime,
-  cut,
-  encodeModel,
-  initialWeights,
-  lower,
-  openEngine,
-  portable,
-  readRecipe,
-} from '../dist/node.js';
+import { chooseLowering, createNativeRuntime, initialWeights, openEngine, portable, readRecipe } from '../dist/node.js';
 import { syntheticBatch } from '../dist/data/synthetic.js';
+import { reluTies } from '../dist/pipeline/relu-ties.js';
 import { worstDifference } from './worst-difference.js';
 
 const { values: options, positionals } = parseArgs({
@@ -70,49 +60,19 @@ function sameBits(a, b) {
   return [...a].every(([name, { data }]) => Buffer.from(data.buffer).equals(Buffer.from(b.get(name).data.buffer)));
 }
 
-/** ReLUs of which units are zero in one lowering only. */
 async function reportTies() {
   const runtime = await createNativeRuntime({ threads: 1 });
   try {
     const { lowering: blocked } = await chooseLowering('blocked', runtime);
-    const slice = reluSlice();
-    const expected = await run(runtime, slice, portable);
-    const found = await run(runtime, slice, blocked);
-    let ties = 0;
-    for (const [name, { data }] of expected) {
-      const other = found.get(name).data;
-      const units = [...data.keys()].filter((i) => data[i] > 0 !== other[i] > 0);
-      if (units.length === 0) continue;
-      ties += units.length;
-      const largest = Math.max(...units.map((i) => Math.max(data[i], other[i])));
-      console.log(
-        `tie: ${name}: ${units.length} of ${data.length} units, at most ${largest.toExponential(1)} above zero`,
-      );
+    const values = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
+    const relus = await reluTies(recipe, values, runtime, [portable, blocked]);
+    for (const { name, ties, units, highest } of relus) {
+      if (ties > 0)
+        console.log(`tie: ${name}: ${ties} of ${units} units, at most ${highest.toExponential(1)} above zero`);
     }
-    console.log(`${ties} ${ties === 1 ? 'tie' : 'ties'} in ${expected.size} ReLUs`);
+    const ties = relus.reduce((sum, relu) => sum + relu.ties, 0);
+    console.log(`${ties} ${ties === 1 ? 'tie' : 'ties'} in ${relus.length} ReLUs`);
   } finally {
     runtime.dispose();
   }
-}
-
-/** The part of the step that makes all ReLUs. */
-function reluSlice() {
-  const { graph } = buildStep(recipe, recipe.data.batch);
-  const relus = graph.nodes.filter(({ op }) => op === 'Relu');
-  const outputs = relus.map(({ section, scope, id, outputs: [value] }) => ({
-    name: `${section}/${scope}#${id}`,
-    value,
-  }));
-  return cut('relus', outputs, () => true, String);
-}
-
-async function run(runtime, slice, lowering) {
-  const session = await runtime.createSession(encodeModel(lower(slice, lowering)), { name: lowering.name });
-  const host = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
-  const feeds = new Map(slice.inputs.map(({ name }) => [name, runtime.upload(host.get(name))]));
-  const outputs = await session.run(feeds);
-  const read = new Map([...outputs].map(([name, tensor]) => [name, tensor.read()]));
-  for (const tensor of [...feeds.values(), ...outputs.values()]) tensor.dispose();
-  session.dispose();
-  return read;
 }
