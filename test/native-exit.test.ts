@@ -16,14 +16,20 @@ interface Ended {
   readonly stderr: string;
 }
 
+interface Settings {
+  /** Folder for temporary files. */
+  readonly temporary?: string;
+  readonly runThreads?: number;
+}
+
 /** Runs a program that finds a runtime, a deep session and its feeds ready. */
-function program(body: string, temporary?: string): Ended {
+function program(body: string, { temporary, runThreads = 0 }: Settings = {}): Ended {
   const file = path.join(transpiled.folder, `${program.count++}.js`);
   writeFileSync(
     file,
     `import { createNativeRuntime } from './src/runtime/native/index.js';
      import { deepModel, feedsOfDeepModel } from './test/small-models.js';
-     const runtime = await createNativeRuntime({ threads: 2 });
+     const runtime = await createNativeRuntime({ threads: 2, runThreads: ${runThreads} });
      const model = deepModel(60);
      const session = await runtime.createSession(model, { name: 'deep' });
      const feeds = feedsOfDeepModel(runtime, 64);
@@ -40,41 +46,50 @@ program.count = 0;
 
 const quietly = (status: number, stdout = ''): Ended => ({ status, signal: null, stdout, stderr: '' });
 
-test('with everything disposed', () => {
-  const ended = program(`
+test.each([0, 2])('with everything disposed, %i threads for runs', (runThreads) => {
+  const ended = program(
+    `
     for (const tensor of (await session.run(feeds)).values()) tensor.dispose();
     for (const tensor of feeds.values()) tensor.dispose();
     session.dispose();
     runtime.dispose();
-    console.log('end');`);
+    console.log('end');`,
+    { runThreads },
+  );
   expect(ended).toEqual(quietly(0, 'end\n'));
 });
 
 test('leaving no files of ONNX Runtime behind', () => {
   const temporary = path.join(transpiled.folder, 'temporary');
   mkdirSync(temporary);
-  expect(program(`await session.run(feeds); console.log('end');`, temporary)).toEqual(quietly(0, 'end\n'));
+  expect(program(`await session.run(feeds); console.log('end');`, { temporary })).toEqual(quietly(0, 'end\n'));
   expect(readdirSync(temporary)).toEqual([]);
 });
 
-test('with nothing disposed', () => {
-  expect(program(`await session.run(feeds); console.log('end');`)).toEqual(quietly(0, 'end\n'));
+test.each([0, 2])('with nothing disposed, %i threads for runs', (runThreads) => {
+  expect(program(`await session.run(feeds); console.log('end');`, { runThreads })).toEqual(quietly(0, 'end\n'));
 });
 
-test('by process.exit with runs in flight, without waiting for them', () => {
-  const ended = program(`
+test.each([0, 2])(
+  'by process.exit with runs in flight, without waiting for them, %i threads for runs',
+  (runThreads) => {
+    const ended = program(
+      `
     const start = performance.now();
     await session.run(feeds);
     const whole = performance.now() - start;
     for (let i = 0; i < 8; i++) void session.run(feeds);
     process.once('exit', () => console.log(JSON.stringify({ whole, exit: Date.now() })));
-    setTimeout(() => process.exit(3), 20);`);
-  const end = Date.now();
-  expect(ended).toMatchObject({ status: 3, signal: null, stderr: '' });
-  const { whole, exit } = JSON.parse(ended.stdout) as { whole: number; exit: number };
-  // Several runs at once would take several times as long as one.
-  expect(end - exit).toBeLessThan(whole);
-});
+    setTimeout(() => process.exit(3), 20);`,
+      { runThreads },
+    );
+    const end = Date.now();
+    expect(ended).toMatchObject({ status: 3, signal: null, stderr: '' });
+    const { whole, exit } = JSON.parse(ended.stdout) as { whole: number; exit: number };
+    // Several runs at once would take several times as long as one.
+    expect(end - exit).toBeLessThan(whole);
+  },
+);
 
 test('by process.exit while sessions load', () => {
   const ended = program(`
@@ -83,18 +98,24 @@ test('by process.exit while sessions load', () => {
   expect(ended).toEqual(quietly(4));
 });
 
-test('by an exception with runs in flight', () => {
-  const ended = program(`
+test.each([0, 2])('by an exception with runs in flight, %i threads for runs', (runThreads) => {
+  const ended = program(
+    `
     void session.run(feeds);
-    setTimeout(() => { throw new Error('on purpose'); }, 10);`);
+    setTimeout(() => { throw new Error('on purpose'); }, 10);`,
+    { runThreads },
+  );
   expect(ended).toMatchObject({ status: 1, signal: null });
   expect(ended.stderr).toContain('on purpose');
 });
 
-test('by a signal with runs in flight', () => {
-  const ended = program(`
+test.each([0, 2])('by a signal with runs in flight, %i threads for runs', (runThreads) => {
+  const ended = program(
+    `
     void session.run(feeds);
-    setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10);`);
+    setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10);`,
+    { runThreads },
+  );
   expect(ended).toMatchObject({ status: null, signal: 'SIGTERM', stderr: '' });
 });
 

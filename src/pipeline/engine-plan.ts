@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { InputError } from '../errors.js';
 import type { Device } from '../runtime/device.js';
+import type { NativeRuntimeOptions } from '../runtime/native/index.js';
 import { balanceNames, type EngineOptions, type ScheduleName, scheduleNames } from './engine-options.js';
 
 /** What a schedule computes with. */
@@ -11,6 +12,15 @@ export interface Plan {
   readonly stages: number;
   readonly balance: (typeof balanceNames)[number];
   readonly threads: number;
+}
+
+/**
+ * How a runtime on the CPU computes a plan. Where several cores are busy, runs have threads of their own, which stay on their cores; and where no others need the
+ * cores, threads without work spin, since an operator takes no longer than to wake them.
+ */
+export function threading({ threads, stages }: Plan): NativeRuntimeOptions {
+  const busy = threads * stages;
+  return { threads, runThreads: busy === 1 ? 0 : stages, spinning: threads > 1 && busy <= availableParallelism() };
 }
 
 /** @throws InputError for what does not exist or does not go together */

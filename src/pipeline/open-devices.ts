@@ -10,7 +10,7 @@ import { DevicesEngine } from './devices-engine.js';
 import { openEvaluator } from './evaluator.js';
 import { ModuleCosts } from './module-costs.js';
 import type { EngineOptions, OpenEngine } from './engine-options.js';
-import type { Plan } from './engine-plan.js';
+import { type Plan, threading } from './engine-plan.js';
 import { openStage, type OpenStage } from './open-stage.js';
 import { spans } from './balance.js';
 import { collectGarbage } from './process-memory.js';
@@ -29,7 +29,7 @@ export async function openOnDevices(
   try {
     const runtimes: Runtime[] = [];
     for (const { name } of devices) {
-      const runtime = await createNativeRuntime({ device: name, threads: plan.threads });
+      const runtime = await createNativeRuntime({ device: name, ...threading(plan), runThreads: 1 });
       opened.push(() => runtime.dispose());
       runtimes.push(runtime);
     }

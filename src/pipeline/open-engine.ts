@@ -11,7 +11,7 @@ import { balance, measureModules, memoryCosts, spans } from './balance.js';
 import { chooseLowering } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';
 import type { EngineOptions, OpenEngine } from './engine-options.js';
-import { type Plan, planOf } from './engine-plan.js';
+import { type Plan, planOf, threading } from './engine-plan.js';
 import { openOnDevices } from './open-devices.js';
 import { openOrtTraining, refuseWithoutTraining, wantsOrtTraining } from './open-ort-training.js';
 import { PipelineEngine } from './pipeline-engine.js';
@@ -31,7 +31,7 @@ export async function openEngine(recipe: Recipe, options: EngineOptions = {}): P
     const { batch = recipe.data.batch } = options;
     return openOnDevices({ ...recipe, data: { ...recipe.data, batch } }, devices, plan, options);
   }
-  const runtime = await createNativeRuntime({ device: devices[0]!.name, threads: plan.threads });
+  const runtime = await createNativeRuntime({ device: devices[0]!.name, ...threading(plan) });
   try {
     const lowering = await chooseLowering(options.lowering ?? 'auto', runtime);
     options.note?.(`lowering ${lowering.lowering.name}: ${lowering.reason}`);

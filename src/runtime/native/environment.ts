@@ -5,7 +5,7 @@
  * runtime does; the next runtime makes a new one with the threads it asks for. A runtime that asks for other threads than a
  * living one has gets them too, but in a pool for each of its sessions.
  *
- * Denormal numbers are kept. ONNX Runtime can flush them on the threads of its pool, but not on libuv's, which call it and
+ * Denormal numbers are kept. ONNX Runtime can flush them on the threads of its pool, but not on those that call it and
  * compute along: results would depend on which thread computed what.
  */
 import { UsageError } from '../../errors.js';
@@ -22,7 +22,7 @@ export interface PoolOptions {
 /** One runtime's hold on the environment. */
 export interface EnvironmentLease {
   readonly pointer: Pointer;
-  /** Whether the environment's pool is the one that was asked for. */
+  /** Whether the environment's pool has the threads that were asked for; it may wait otherwise. */
   readonly sharedPool: boolean;
   /** Gives the hold back; the last one releases the environment. To be called once. */
   release(): void;
@@ -49,7 +49,7 @@ export function leaseEnvironment({ api }: OrtLibrary, pool: PoolOptions): Enviro
   environment.leases++;
   return {
     pointer: environment.pointer,
-    sharedPool: environment.threads === pool.threads && environment.spinning === pool.spinning,
+    sharedPool: environment.threads === pool.threads,
     release: () => {
       if (--environment.leases > 0) return;
       current = undefined;

@@ -6,7 +6,7 @@ import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { InputError, UsageError } from '../../errors.js';
 import { API_VERSION, FUNCTIONS, ORT_VERSION } from './functions.js';
-import type { BoundFunctions, CFunction, OrtFunctions, Pointer } from './functions.js';
+import type { BoundFunctions, CFunction, FunctionName, OrtFunctions, Pointer } from './functions.js';
 import { loadedBytes } from './whole-file.js';
 
 /** ONNX Runtime, loaded. */
@@ -15,6 +15,8 @@ export interface OrtLibrary {
   /** e.g. `1.30.0` */
   readonly version: string;
   readonly api: OrtFunctions;
+  /** Of a function of the API. */
+  readonly addressOf: (name: FunctionName) => Pointer;
 }
 
 interface Loaded {
@@ -29,8 +31,8 @@ const FILES: Partial<Record<NodeJS.Platform, string>> = {
   win32: 'onnxruntime.dll',
 };
 
-/** Kernels run deep on koffi's own stack for asynchronous calls; its default of 128 KiB is too small for them. */
-const ASYNC_STACK_BYTES = 4 << 20;
+/** Kernels run deep on koffi's own stack; its default of 128 KiB for asynchronous calls is too small for them. */
+export const STACK_BYTES = 4 << 20;
 
 let loaded: Loaded | undefined;
 
@@ -114,7 +116,8 @@ function load(file: string): Loaded {
       `ONNX Runtime library ${file}: version ${version} lacks API ${API_VERSION}`,
     );
   }
-  return { handle, library: { path: file, version, api: bindTable(table, FUNCTIONS) } };
+  const addressOf = (name: FunctionName): Pointer => addressAt(table, FUNCTIONS[name].slot);
+  return { handle, library: { path: file, version, api: bindTable(table, FUNCTIONS), addressOf } };
 }
 
 /**
@@ -146,9 +149,9 @@ function keepQuiet(): void {
 }
 
 function provideStack(): void {
-  if ((koffi.config().async_stack_size ?? 0) >= ASYNC_STACK_BYTES) return;
+  if ((koffi.config().async_stack_size ?? 0) >= STACK_BYTES) return;
   try {
-    koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+    koffi.config({ async_stack_size: STACK_BYTES });
   } catch (cause) {
     throw new UsageError(
       'RUNTIME_STACK',
@@ -206,6 +209,8 @@ export function bindTable<F extends Readonly<Record<string, CFunction>>>(
 
 /** The function whose address is in the given place of a table of function pointers. */
 function functionAt(table: Pointer, slot: number, result: string, args: string[]): unknown {
-  const address = koffi.decode(table, slot * koffi.sizeof('void *'), 'void *') as Pointer;
-  return koffi.decode(address, koffi.proto(result, args)) as unknown;
+  return koffi.decode(addressAt(table, slot), koffi.proto(result, args)) as unknown;
 }
+
+const addressAt = (table: Pointer, slot: number): Pointer =>
+  koffi.decode(table, slot * koffi.sizeof('void *'), 'void *') as Pointer;

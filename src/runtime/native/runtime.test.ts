@@ -74,6 +74,39 @@ describe('createNativeRuntime', () => {
   });
 });
 
+describe('threads of its own for runs', () => {
+  it('compute what the others do, as often as it is asked, also side by side', async () => {
+    using runtime = await createNativeRuntime({ threads: 1, runThreads: 2 });
+    using session = await runtime.createSession(negate, { name: 'negate' });
+    const results = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        using x = runtime.upload(float32([2], [i + 1, 2 * i + 1]));
+        using y = (await session.run(new Map([['x', x]]))).get('y')!;
+        return [...(y.read().data as Float32Array)];
+      }),
+    );
+    expect(results).toEqual(results.map((_, i) => [-i - 1, -2 * i - 1]));
+  });
+
+  it('pass failures on, and go on working', async () => {
+    using runtime = await createNativeRuntime({ threads: 1, runThreads: 1 });
+    using session = await runtime.createSession(negate, { name: 'negate' });
+    using wrong = runtime.allocate('int32', [2]);
+    using x = runtime.upload(float32([2], [1, 2]));
+    for (let round = 0; round < 3; round++) {
+      await expect(session.run(new Map([['x', wrong]]))).rejects.toMatchObject({ code: 'RUN_FAILED' });
+      using y = (await session.run(new Map([['x', x]]))).get('y')!;
+      expect([...(y.read().data as Float32Array)]).toEqual([-1, -2]);
+    }
+  });
+
+  it.each([-1, 1.5, NaN, 1e6])('are not %d', async (runThreads) => {
+    await expect(createNativeRuntime({ runThreads })).rejects.toThrow(
+      new UsageError('RUNTIME_THREADS', `runtime: runThreads is ${runThreads}; allowed: 0 to 1024`),
+    );
+  });
+});
+
 describe('disposal', () => {
   let runtime: Runtime;
   beforeEach(async () => void (runtime = await createNativeRuntime({ threads: 1 })));

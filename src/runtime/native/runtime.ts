@@ -15,6 +15,8 @@ import { trimHeap } from './malloc.js';
 import type { OrtLibrary } from './library.js';
 import { loadSession } from './load.js';
 import type { SessionSettings } from './load.js';
+import { onSharedThreads } from './run-call.js';
+import { RunThreads } from './run-threads.js';
 import type { SessionOwner } from './session.js';
 import { allocateTensor, checkHostTensor } from './tensor.js';
 
@@ -28,6 +30,11 @@ export interface NativeRuntimeOptions extends RuntimeOptions {
   readonly cudaGraph?: boolean;
   /** Whether idle threads of the pool wait by spinning. Default false: they sleep, and leave the cores to other work. */
   readonly spinning?: boolean;
+  /**
+   * Threads of the runtime's own to call runs on, each of some 8 MiB and started at need; so many runs go on at a time. 0, the default: libuv's, which cost
+   * nothing, but take turns: where runs keep all cores busy, they get in each other's way. On the CPU only.
+   */
+  readonly runThreads?: number;
   /** Whether sessions plan their memory ahead in one block. Default false: the block is held beside the arena. */
   readonly memoryPattern?: boolean;
   /** ONNX Runtime's shared library. Default: the one inside the package onnxruntime-node. */
@@ -46,11 +53,14 @@ export async function createNativeRuntime(options: NativeRuntimeOptions = {}): P
   }
   const device = parseDevice(options.device ?? 'cpu', 'runtime: device');
   const library = loadLibrary(options.libraryPath);
-  const { spinning = false, memoryPattern = false, cudaGraph = false } = options;
+  const { spinning = false, memoryPattern = false, cudaGraph = false, runThreads = 0 } = options;
+  if (!Number.isSafeInteger(runThreads) || runThreads < 0 || runThreads > MAX_THREADS) {
+    throw new UsageError('RUNTIME_THREADS', `runtime: runThreads is ${runThreads}; allowed: 0 to ${MAX_THREADS}`);
+  }
   if (cudaGraph && device.kind !== 'cuda') {
     throw new UsageError('RUNTIME_CUDA_GRAPH', `runtime: cudaGraph with device ${device.name}; allowed: with cuda:N`);
   }
-  const settings = { threads, spinning, memoryPattern, cudaGraph };
+  const settings = { threads, spinning, memoryPattern, cudaGraph, runThreads };
   const environment = leaseEnvironment(library, settings);
   try {
     const opened =
@@ -73,13 +83,14 @@ export function availableProviders(libraryPath?: string): string[] {
   return providersOf(loadLibrary(libraryPath));
 }
 
-type Settings = Required<Pick<NativeRuntimeOptions, 'threads' | 'spinning' | 'memoryPattern' | 'cudaGraph'>>;
+type Settings = Required<Omit<NativeRuntimeOptions, 'device' | 'libraryPath'>>;
 
 export class NativeRuntime implements Runtime {
   readonly version: string;
   readonly threads: number;
   readonly #environment: EnvironmentLease;
   readonly #opened: OpenDevice | undefined;
+  readonly #runThreads: RunThreads | undefined;
   readonly #owner: SessionOwner;
   readonly #sessionSettings: SessionSettings;
   #disposed = false;
@@ -99,12 +110,15 @@ export class NativeRuntime implements Runtime {
     this.threads = settings.threads;
     this.#environment = environment;
     this.#opened = opened;
+    const { runThreads } = settings;
+    this.#runThreads = runThreads === 0 ? undefined : new RunThreads(library, runThreads);
     this.#owner = {
       api,
       allocator: obtain(api, (out) => api.GetAllocatorWithDefaultOptions(out)),
       opened: () => void this.#sessions++,
       closed: () => void this.#sessions--,
       device: opened,
+      run: this.#runThreads?.call ?? onSharedThreads(api),
       tensors: {
         api,
         device,
@@ -155,6 +169,7 @@ export class NativeRuntime implements Runtime {
       );
     }
     this.#disposed = true;
+    this.#runThreads?.dispose();
     this.#opened?.memory.dispose();
     this.#environment.release();
   }

@@ -6,11 +6,11 @@ import type { BoundRun, Signature } from './binding.js';
 import { FixedTensors } from './devices/fixed-tensors.js';
 import type { OpenDevice } from './devices/index.js';
 import { runOnDevice } from './device-run.js';
-import { check, cStrings, inBackground, obtain, OrtFailure, readString } from './calls.js';
+import { check, cStrings, obtain, OrtFailure, readString } from './calls.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
 import { takeProfile } from './profile.js';
-import { background } from './queue.js';
+import type { RunCall } from './run-call.js';
 import { runOptions } from './run-options.js';
 import { adoptTensor } from './tensor.js';
 import type { TensorOwner } from './tensor.js';
@@ -23,6 +23,8 @@ export interface SessionOwner {
   readonly tensors: TensorOwner;
   /** The device that sessions run on, if it is not the CPU. */
   readonly device: OpenDevice | undefined;
+  /** On the CPU. */
+  readonly run: RunCall;
   /** To be called when a session begins to load. */
   opened(): void;
   /** To be called when a session is released, or could not be loaded. */
@@ -150,18 +152,15 @@ export class NativeSession implements Session {
   }
 
   async #runOnCpu(session: Pointer, { inputs, outputs, targets }: BoundRun): Promise<BigUint64Array> {
-    const { api } = this.#owner;
-    const names = this.#names;
-    const options = runOptions(api);
-    const feeds = BigUint64Array.from(inputs, (tensor) => tensor.pointer);
-    const wanted = BigUint64Array.from(outputs, (name) => names.outputs.get(name) as Pointer);
     const values = BigUint64Array.from(targets, (tensor) => tensor?.pointer ?? 0n);
-    const memory = [names.memory, names.inputs, feeds, wanted, values];
-    await background.add(() =>
-      inBackground(api, memory, (done) =>
-        api.Run.async(session, options, names.inputs, feeds, feeds.length, wanted, wanted.length, values, done),
-      ),
-    );
+    await this.#owner.run({
+      session,
+      options: runOptions(this.#owner.api),
+      inputNames: this.#names.inputs,
+      inputs: BigUint64Array.from(inputs, (tensor) => tensor.pointer),
+      outputNames: BigUint64Array.from(outputs, (name) => this.#names.outputs.get(name) as Pointer),
+      outputs: values,
+    });
     return values;
   }
 
