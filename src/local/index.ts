@@ -5,5 +5,6 @@ export { initialWeights } from './initial-weights.js';
 export { keptBytes, type KeptBytes } from './kept-bytes.js';
 export { buildStep, type LocalModule, type LossTerm, type StepGraph } from './step.js';
 export { partition } from './partition.js';
+export { passingBytes, type PassingBytes } from './passing-bytes.js';
 export { splitBlocks } from './split.js';
 export { type Phase, sectionOf, type StepShape, stepTasks, type Task } from './tasks.js';

@@ -1,28 +1,40 @@
 /** Which modules make a stage: neighbours, such that the most loaded stage has as little as possible. */
 import { syntheticBatch } from '../data/synthetic.js';
-import { initialWeights, type ModuleCost, partition } from '../local/index.js';
+import { initialWeights, partition, passingBytes, type StepGraph } from '../local/index.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/types.js';
 import type { PipelineEngine } from './pipeline-engine.js';
 
+/** What stages are balanced by. */
+export interface StageCosts {
+  /** Of each module. */
+  readonly modules: readonly number[];
+  /** What a cut below a module costs the stages on both sides of it; nothing unless given. */
+  readonly cuts?: readonly number[];
+}
+
 /**
- * Cuts a list of costs into runs of neighbours with the smallest possible largest sum.
- * @param stages from 1 to the number of costs
- * @returns indices of the costs in each run
+ * Cuts the modules into runs of neighbours such that the largest cost of a run is as small as possible.
+ * @param stages from 1 to the number of modules
+ * @returns indices of the modules in each run
  */
-export function balance(costs: readonly number[], stages: number): number[][] {
+export function balance({ modules, cuts }: StageCosts, stages: number): number[][] {
   const sums = [0];
-  for (const cost of costs) sums.push(sums.at(-1)! + cost);
-  const ends = partition(costs.length, stages, (begin, end) => sums[end]! - sums[begin]!)!;
+  for (const cost of modules) sums.push(sums.at(-1)! + cost);
+  const cutAt = (place: number): number => (place === 0 || place === modules.length ? 0 : (cuts?.[place] ?? 0));
+  const costOf = (begin: number, end: number): number => sums[end]! - sums[begin]! + cutAt(begin) + cutAt(end);
+  const ends = partition(modules.length, stages, costOf)!;
   return ends.map((end, i) => {
     const begin = ends[i - 1] ?? 0;
     return Array.from({ length: end - begin }, (_, index) => begin + index);
   });
 }
 
-/** Activations that modules keep, in bytes. */
-export const memoryCosts = (costs: readonly ModuleCost[]): number[] =>
-  costs.map(({ activationBytes }) => activationBytes);
+/** What modules keep of a batch, in bytes. Where stages meet, features lie on both sides, and the relays that come back are as large. */
+export function memoryCosts(step: StepGraph): StageCosts {
+  const { modules, entering } = passingBytes(step);
+  return { modules, cuts: entering };
+}
 
 /** After the first step, which pays for memory that later ones find there, one is measured; then more until all have taken so long, or are so many. */
 const MEASURE_MILLISECONDS = 1500;
@@ -31,7 +43,7 @@ const MEASURE_STEPS = 5;
 /**
  * Measures on noise what the tasks of each module take, in milliseconds: the shortest of a few steps. The engine's state is meaningless afterwards.
  */
-export async function measureModules(engine: PipelineEngine, recipe: Recipe): Promise<number[]> {
+export async function measureModules(engine: PipelineEngine, recipe: Recipe): Promise<StageCosts> {
   let sums: number[] = [];
   const { trace } = engine;
   engine.trace = ({ module, begin, end }) => (sums[module] = (sums[module] ?? 0) + end - begin);
@@ -49,7 +61,7 @@ export async function measureModules(engine: PipelineEngine, recipe: Recipe): Pr
   }
   engine.trace = trace;
   engine.takeTimes();
-  return shortest;
+  return { modules: shortest };
 }
 
 /** Stages as the user reads them, e.g. `0-5, 6-14`. */

@@ -21,7 +21,7 @@ export { backendNames, refuseWithoutTraining, wantsOrtTraining } from './open-or
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
 export { collectGarbage, collectYoungGarbage, type ResidentMemory, residentMemory } from './process-memory.js';
 export { openStage, type OpenStage } from './open-stage.js';
-export { balance, measureModules, memoryCosts } from './balance.js';
+export { balance, measureModules, memoryCosts, type StageCosts } from './balance.js';
 export { Orchestrator } from './orchestrator.js';
 export { PipelineEngine } from './pipeline-engine.js';
 export { StageClock } from './stage-clock.js';

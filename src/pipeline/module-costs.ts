@@ -1,15 +1,15 @@
 /** What the modules of a recipe cost, where no engine has all of them: found when stages are first made. */
 import { buildSharedGraphs } from '../artifacts/index.js';
-import { buildStep, moduleCosts } from '../local/index.js';
+import { buildStep } from '../local/index.js';
 import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { balance, measureModules, memoryCosts } from './balance.js';
+import { balance, measureModules, memoryCosts, type StageCosts } from './balance.js';
 import { PipelineEngine } from './pipeline-engine.js';
 import { collectGarbage } from './process-memory.js';
 
 export class ModuleCosts {
-  private known: Promise<number[]> | undefined;
+  private known: Promise<StageCosts> | undefined;
 
   /** @param runtime what times are measured on */
   constructor(
@@ -26,11 +26,11 @@ export class ModuleCosts {
     return balance(await this.known, stages);
   }
 
-  private byMemory(): number[] {
-    return memoryCosts(moduleCosts(buildStep(this.recipe, this.recipe.data.batch)));
+  private byMemory(): StageCosts {
+    return memoryCosts(buildStep(this.recipe, this.recipe.data.batch));
   }
 
-  private async measure(): Promise<number[]> {
+  private async measure(): Promise<StageCosts> {
     const { recipe, runtime } = this;
     const engine = await this.openPipeline();
     try {

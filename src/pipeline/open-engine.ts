@@ -1,7 +1,7 @@
 /** From a recipe to an engine that is ready for weights: builds the graphs, starts the runtime, loads the sessions. */
 import { buildGraphs, buildSharedGraphs, type Manifest } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
-import { buildStep, moduleCosts } from '../local/index.js';
+import { buildStep } from '../local/index.js';
 import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import { parseDevices } from '../runtime/device.js';
@@ -94,7 +94,7 @@ async function loadPipeline(
     if (stages > 1) {
       const costs =
         plan.balance === 'memory'
-          ? memoryCosts(moduleCosts(buildStep(recipe, recipe.data.batch)))
+          ? memoryCosts(buildStep(recipe, recipe.data.batch))
           : await measureModules(engine, recipe);
       const arranged = balance(costs, stages);
       note?.(`stages, by ${plan.balance}: modules ${spans(arranged)}; threads of each: ${plan.threads}`);

