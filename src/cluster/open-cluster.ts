@@ -71,13 +71,14 @@ export async function openCluster(
     const identity = { code: await fingerprint(), recipeHash: recipeHash(recipe) };
     const workforce = new Workforce(connection, { pool, recipeName: recipe.name, note, ...identity });
     closers.push(() => workforce.close());
-    const costs = new ModuleCosts(recipe, runtime, lowering.lowering, balance);
+    const { delay = 0 } = options;
+    const costs = new ModuleCosts(recipe, runtime, lowering.lowering, { balance, delay });
     const engine = new ClusterEngine(connection, workforce, {
       ...identity,
       run,
       manifest,
       lowering: { name: lowering.lowering.name, block: lowering.lowering.block ?? null },
-      delay: options.delay ?? 0,
+      delay,
       encoding: cluster.encoding ?? 'raw',
       workers: cluster.workers,
       arrange: (stages) => costs.arrange(stages),

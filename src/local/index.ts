@@ -2,7 +2,7 @@
 export { type BlockCost, blockCosts } from './block-costs.js';
 export { type ModuleCost, moduleCosts } from './cost.js';
 export { initialWeights } from './initial-weights.js';
-export { keptBytes, type KeptBytes } from './kept-bytes.js';
+export { keptByModule, keptBytes, type KeptBytes } from './kept-bytes.js';
 export { buildStep, type LocalModule, type LossTerm, type StepGraph } from './step.js';
 export { partition } from './partition.js';
 export { passingBytes, type PassingBytes } from './passing-bytes.js';

@@ -25,3 +25,13 @@ export function keptBytes({ parameters, states }: StepGraph): KeptBytes {
     gradientSumBytes: total(states.filter(({ transient }) => transient)),
   };
 }
+
+/** Parameters of each module, heads included, with what the optimizer keeps for them. */
+export function keptByModule({ modules, parameters, states }: StepGraph): number[] {
+  const bytes = new Map(parameters.map(({ name, shape }) => [name, 4 * elementCount(shape)]));
+  const all = new Map(bytes);
+  for (const { parameter } of states) all.set(parameter, all.get(parameter)! + bytes.get(parameter)!);
+  return modules.map(({ parameters: trunk, headParameters }) =>
+    [...trunk, ...headParameters].reduce((sum, name) => sum + all.get(name)!, 0),
+  );
+}

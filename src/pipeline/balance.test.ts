@@ -20,19 +20,26 @@ test.each([
   expect(arranged.flat()).toEqual(modules.map((_, i) => i));
 });
 
-test('by memory: all that a module hands on, and what lies on both sides of a cut', () => {
+test('by memory: what a module keeps and hands on, and what lies on both sides of a cut', () => {
   const batch = 8;
   const step = buildStep(tinyRecipe(), batch);
-  const { modules, cuts } = memoryCosts(step);
+  const { modules, cuts } = memoryCosts(step, 0);
   // Features of 8 × 8 images: 2 channels behind layer1.0, 4 and half the size behind layer2.0.
   const features = [0, 4 * 2 * 64 * batch, 4 * 4 * 16 * batch];
   expect(cuts).toEqual(features);
   const activations = moduleCosts(step).map(({ activationBytes }) => activationBytes);
   // Two cotangents at the features of module 1, one at the logits of module 2, and relays as large as the features that a module takes.
   const logits = 4 * 10 * batch;
-  expect(modules).toEqual([
-    activations[0],
+  const handed = [
+    activations[0]!,
     activations[1]! + 2 * features[2]! + features[1]!,
     activations[2]! + logits + features[2]!,
-  ]);
+  ];
+  // Parameters with their momentum; the running statistics are no parameters of the optimizer.
+  const kept = moduleCosts(step).map(({ parameters, headParameters }) => 2 * 4 * (parameters + headParameters));
+  expect(modules).toEqual(handed.map((bytes, i) => kept[i]! + bytes));
+
+  const late = memoryCosts(step, 2);
+  expect(late.modules).toEqual(handed.map((bytes, i) => kept[i]! + 3 * bytes));
+  expect(late.cuts).toEqual(features.map((bytes) => 3 * bytes));
 });

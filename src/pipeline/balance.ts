@@ -1,6 +1,6 @@
 /** Which modules make a stage: neighbours, such that the most loaded stage has as little as possible. */
 import { syntheticBatch } from '../data/synthetic.js';
-import { initialWeights, partition, passingBytes, type StepGraph } from '../local/index.js';
+import { initialWeights, keptByModule, partition, passingBytes, type StepGraph } from '../local/index.js';
 import { Random } from '../random.js';
 import type { Recipe } from '../recipe/types.js';
 import type { PipelineEngine } from './pipeline-engine.js';
@@ -30,10 +30,18 @@ export function balance({ modules, cuts }: StageCosts, stages: number): number[]
   });
 }
 
-/** What modules keep of a batch, in bytes. Where stages meet, features lie on both sides, and the relays that come back are as large. */
-export function memoryCosts(step: StepGraph): StageCosts {
+/**
+ * What modules keep, in bytes: parameters and optimizer state, and all that they hand on, of the `delay + 1` batches under way. Where stages meet, features
+ * lie on both sides, and the relays that come back are as large.
+ */
+export function memoryCosts(step: StepGraph, delay: number): StageCosts {
   const { modules, entering } = passingBytes(step);
-  return { modules, cuts: entering };
+  const kept = keptByModule(step);
+  const batches = delay + 1;
+  return {
+    modules: modules.map((bytes, i) => kept[i]! + batches * bytes),
+    cuts: entering.map((bytes) => batches * bytes),
+  };
 }
 
 /** After the first step, which pays for memory that later ones find there, one is measured; then more until all have taken so long, or are so many. */

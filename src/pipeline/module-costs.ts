@@ -5,6 +5,7 @@ import type { Lowering } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { balance, measureModules, memoryCosts, type StageCosts } from './balance.js';
+import type { Plan } from './engine-plan.js';
 import { PipelineEngine } from './pipeline-engine.js';
 import { collectGarbage } from './process-memory.js';
 
@@ -16,18 +17,18 @@ export class ModuleCosts {
     private readonly recipe: Recipe,
     private readonly runtime: Runtime,
     private readonly lowering: Lowering,
-    private readonly by: 'time' | 'memory',
+    private readonly plan: Pick<Plan, 'balance' | 'delay'>,
   ) {}
 
   /** @param stages at most as many as there are modules @returns indices of the modules of each */
   async arrange(stages: number): Promise<number[][]> {
     if (stages === 1) return balance(this.byMemory(), 1);
-    this.known ??= this.by === 'memory' ? Promise.resolve(this.byMemory()) : this.measure();
+    this.known ??= this.plan.balance === 'memory' ? Promise.resolve(this.byMemory()) : this.measure();
     return balance(await this.known, stages);
   }
 
   private byMemory(): StageCosts {
-    return memoryCosts(buildStep(this.recipe, this.recipe.data.batch));
+    return memoryCosts(buildStep(this.recipe, this.recipe.data.batch), this.plan.delay);
   }
 
   private async measure(): Promise<StageCosts> {

@@ -39,7 +39,7 @@ export async function openOnDevices(
     const { manifest, evaluator } = await openEvaluator(recipe, first, lowering.lowering);
     opened.push(() => evaluator.dispose());
     requireModules(manifest, devices);
-    const arranged = await new ModuleCosts(recipe, first, lowering.lowering, plan.balance).arrange(devices.length);
+    const arranged = await new ModuleCosts(recipe, first, lowering.lowering, plan).arrange(devices.length);
     const places = arranged.map((modules, i) => `modules ${spans([modules])} on ${devices[i]!.name}`);
     note?.(`stages, by ${plan.balance}: ${places.join('; ')}; threads of each: ${plan.threads}`);
     const hosts: OpenStage[] = [];

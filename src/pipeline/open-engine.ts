@@ -94,7 +94,7 @@ async function loadPipeline(
     if (stages > 1) {
       const costs =
         plan.balance === 'memory'
-          ? memoryCosts(buildStep(recipe, recipe.data.batch))
+          ? memoryCosts(buildStep(recipe, recipe.data.batch), plan.delay)
           : await measureModules(engine, recipe);
       const arranged = balance(costs, stages);
       note?.(`stages, by ${plan.balance}: modules ${spans(arranged)}; threads of each: ${plan.threads}`);
