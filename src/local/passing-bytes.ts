@@ -21,9 +21,10 @@ export function passingBytes({ graph, modules }: StepGraph): PassingBytes {
       const [from, to] = [moduleOf(section), moduleOf(node.section)];
       if (from === undefined || to === undefined) continue;
       if (!seen.has(value)) made[from]! += valueBytes(value);
-      if (from < to && !entered.has(value)) entering[to]! += valueBytes(value);
       seen.add(value);
-      if (from < to) entered.add(value);
+      if (from >= to || entered.has(value)) continue;
+      entering[to]! += valueBytes(value);
+      entered.add(value);
     }
   }
   return { modules: made, entering };

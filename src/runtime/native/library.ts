@@ -15,8 +15,15 @@ export interface OrtLibrary {
   /** e.g. `1.30.0` */
   readonly version: string;
   readonly api: OrtFunctions;
-  /** Of a function of the API. */
-  readonly addressOf: (name: FunctionName) => Pointer;
+  /** A function of the API as koffi binds it, for other threads. */
+  readonly native: (name: FunctionName) => NativeFunction;
+}
+
+/** Address and C types of a function. */
+export interface NativeFunction {
+  readonly address: Pointer;
+  readonly result: string;
+  readonly args: readonly string[];
 }
 
 interface Loaded {
@@ -116,8 +123,8 @@ function load(file: string): Loaded {
       `ONNX Runtime library ${file}: version ${version} lacks API ${API_VERSION}`,
     );
   }
-  const addressOf = (name: FunctionName): Pointer => addressAt(table, FUNCTIONS[name].slot);
-  return { handle, library: { path: file, version, api: bindTable(table, FUNCTIONS), addressOf } };
+  const native = (name: FunctionName): NativeFunction => nativeFunction(table, FUNCTIONS[name]);
+  return { handle, library: { path: file, version, api: bindTable(table, FUNCTIONS), native } };
 }
 
 /**
@@ -195,22 +202,22 @@ export function bindTable<F extends Readonly<Record<string, CFunction>>>(
   table: Pointer,
   functions: F,
 ): BoundFunctions<F> {
-  const entries = Object.entries(functions).map(([name, { slot, result, args }]) => [
-    name,
-    functionAt(
-      table,
-      slot,
-      KOFFI_TYPES[result],
-      args.map((arg) => KOFFI_TYPES[arg]),
-    ),
-  ]);
+  const entries = Object.entries(functions).map(([name, entry]) => [name, bind(nativeFunction(table, entry))]);
   return Object.fromEntries(entries) as BoundFunctions<F>;
 }
 
 /** The function whose address is in the given place of a table of function pointers. */
-function functionAt(table: Pointer, slot: number, result: string, args: string[]): unknown {
-  return koffi.decode(addressAt(table, slot), koffi.proto(result, args)) as unknown;
-}
+const functionAt = (table: Pointer, slot: number, result: string, args: string[]): unknown =>
+  bind({ address: addressAt(table, slot), result, args });
+
+const nativeFunction = (table: Pointer, { slot, result, args }: CFunction): NativeFunction => ({
+  address: addressAt(table, slot),
+  result: KOFFI_TYPES[result],
+  args: args.map((arg) => KOFFI_TYPES[arg]),
+});
+
+const bind = ({ address, result, args }: NativeFunction): unknown =>
+  koffi.decode(address, koffi.proto(result, [...args]));
 
 const addressAt = (table: Pointer, slot: number): Pointer =>
   koffi.decode(table, slot * koffi.sizeof('void *'), 'void *') as Pointer;

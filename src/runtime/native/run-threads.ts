@@ -21,8 +21,8 @@ const WORKER = `
   const koffi = require(workerData.koffi);
   koffi.config({ sync_stack_size: workerData.stackBytes });
   globalThis.held = koffi.load(workerData.library); // koffi gives calls no stack before it has loaded something
-  const type = koffi.proto('void *Run(void *, void *, void *, void *, size_t, void *, size_t, void *)');
-  const run = koffi.decode(workerData.address, type);
+  const { address, result, args } = workerData.native;
+  const run = koffi.decode(address, koffi.proto(result, args));
   parentPort.on('message', (values) => parentPort.postMessage(run(...values)));
 `;
 
@@ -67,10 +67,10 @@ export class RunThreads {
 class RunThread {
   private readonly worker: Worker;
 
-  constructor({ path, addressOf }: OrtLibrary) {
+  constructor({ path, native }: OrtLibrary) {
     const workerData = {
       library: path,
-      address: addressOf('Run'),
+      native: native('Run'),
       koffi: createRequire(import.meta.url).resolve('koffi'),
       stackBytes: STACK_BYTES,
     };
