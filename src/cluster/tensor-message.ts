@@ -11,10 +11,10 @@
  *   Hpff-Encoding    raw | float16 (float32 only; lossy)
  *   Hpff-Part        this part's index, from 0
  *   Hpff-Parts       how many parts the value has; all but the last are of one size
- *   Hpff-Checksum    CRC-32C of the headers above and the payload, 8 hexadecimal digits
+ *   Hpff-Checksum    CRC-32 of the payload and, after it, the headers above, 8 hexadecimal digits
  */
+import { crc32 } from 'node:zlib';
 import { RunError, UsageError } from '../errors.js';
-import { crc32c } from '../files/crc32c.js';
 import { quoted } from '../files/printable.js';
 import { SpareBuffers } from '../files/spare-buffers.js';
 import { elementCount, type DType, type HostTensor } from '../files/tensor.js';
@@ -106,7 +106,7 @@ function headerValues(header: PartHeader): string[] {
 }
 
 function checksum(values: readonly string[], payload: Uint8Array): string {
-  const crc = crc32c(payload, crc32c(Buffer.from(values.join('\n'))));
+  const crc = crc32(values.join('\n'), crc32(payload)); // in this order: an empty payload would make zlib forget what it goes on from;
   return crc.toString(16).padStart(8, '0');
 }
 

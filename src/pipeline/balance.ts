@@ -44,7 +44,7 @@ export function memoryCosts(step: StepGraph, delay: number): StageCosts {
   };
 }
 
-/** After the first step, which pays for memory that later ones find there, one is measured; then more until all have taken so long, or are so many. */
+/** After the first step, which pays for memory that later ones find there, two are measured; then more until all have taken so long, or are so many. */
 const MEASURE_MILLISECONDS = 1500;
 const MEASURE_STEPS = 5;
 
@@ -60,7 +60,7 @@ export async function measureModules(engine: PipelineEngine, recipe: Recipe): Pr
   const shortest: number[] = [];
   const begun = performance.now();
   const isEnough = (done: number): boolean =>
-    done >= MEASURE_STEPS || (done >= 2 && performance.now() - begun > MEASURE_MILLISECONDS);
+    done >= MEASURE_STEPS || (done >= 3 && performance.now() - begun > MEASURE_MILLISECONDS);
   for (let step = 1; !isEnough(step - 1); step++) {
     sums = [];
     await engine.step(batch, 0, step);

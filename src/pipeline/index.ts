@@ -19,7 +19,13 @@ export { ModuleCosts } from './module-costs.js';
 export { openEngine } from './open-engine.js';
 export { backendNames, refuseWithoutTraining, wantsOrtTraining } from './open-ort-training.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
-export { collectGarbage, collectYoungGarbage, type ResidentMemory, residentMemory } from './process-memory.js';
+export {
+  collectGarbage,
+  collectYoungGarbage,
+  type ResidentMemory,
+  residentMemory,
+  searchHeapLessOften,
+} from './process-memory.js';
 export { openStage, type OpenStage } from './open-stage.js';
 export { balance, measureModules, memoryCosts, type StageCosts } from './balance.js';
 export { Orchestrator } from './orchestrator.js';

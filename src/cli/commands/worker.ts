@@ -1,5 +1,6 @@
 /** `hpff worker --connect URL`: trains stages for coordinators. */
 import { work } from '../../cluster/index.js';
+import { searchHeapLessOften } from '../../pipeline/index.js';
 import { readRecipe } from '../../recipe/index.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
@@ -33,6 +34,7 @@ export const addWorker: AddCommand = (program, streams) => {
         () => output.message('hpff: ending after this task; once more to end at once'),
         streams,
       );
+      searchHeapLessOften();
       await work({
         ...clusterOptions(options.connect, options),
         ...recipe,

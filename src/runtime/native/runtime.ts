@@ -11,7 +11,7 @@ import { openDevice, type OpenDevice } from './devices/index.js';
 import { leaseEnvironment } from './environment.js';
 import type { EnvironmentLease } from './environment.js';
 import { loadLibrary } from './library.js';
-import { trimHeap } from './malloc.js';
+import { returnLargeBlocks, trimHeap } from './malloc.js';
 import type { OrtLibrary } from './library.js';
 import { loadSession } from './load.js';
 import type { SessionSettings } from './load.js';
@@ -61,6 +61,7 @@ export async function createNativeRuntime(options: NativeRuntimeOptions = {}): P
     throw new UsageError('RUNTIME_CUDA_GRAPH', `runtime: cudaGraph with device ${device.name}; allowed: with cuda:N`);
   }
   const settings = { threads, spinning, memoryPattern, cudaGraph, runThreads };
+  returnLargeBlocks();
   const environment = leaseEnvironment(library, settings);
   try {
     const opened =
