@@ -1,8 +1,6 @@
 /**
  * Trains the digits over NATS while workers and the server are killed (-9) at random moments, and compares the final weights with those of one undisturbed process.
  * Needs nats-server. Run after `npm run build`.
- *
- *     node tools/cluster-kills.js [--kills 50] [--workers 2] [--delay 1] [--seed 1] [--epochs 150]
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -11,10 +9,17 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Random } from '../dist/random.js';
+import { commandLine } from './command-line.js';
 
-const { values } = parseArgs({
+const USAGE = `usage: node tools/cluster-kills.js [options]
+  --kills N      (default 50)
+  --workers N    (default 2)
+  --delay D      (default 1)
+  --seed N       of the moments and of who is killed (default 1)
+  --epochs N     (default 150)`;
+
+const { values } = commandLine(USAGE, {
   options: {
     kills: { type: 'string', default: '50' },
     workers: { type: 'string', default: '2' },

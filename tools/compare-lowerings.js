@@ -1,17 +1,19 @@
 /**
  * Compares the ways to run one training step of a recipe: schedules, lowerings, numbers of threads. Prints for each the worst difference of a gradient
  * from the first way, whether threads change any bit, and the ReLUs whose units one lowering finds just above zero and another does not: such ties, not
- * rounding, are what can move a gradient by more than 1e-4.
- *
- *     node tools/compare-lowerings.js [RECIPE] [--batch N] [--threads 1,2]
+ * rounding, are what can move a gradient by more than 1e-4. Run after `npm run build`.
  */
-import { parseArgs } from 'node:util';
 import { chooseLowering, createNativeRuntime, initialWeights, openEngine, portable, readRecipe } from '../dist/node.js';
 import { syntheticBatch } from '../dist/data/synthetic.js';
 import { reluTies } from '../dist/pipeline/relu-ties.js';
+import { commandLine } from './command-line.js';
 import { worstDifference } from './worst-difference.js';
 
-const { values: options, positionals } = parseArgs({
+const USAGE = `usage: node tools/compare-lowerings.js [recipe] [options]
+  --batch N        images in a step (default 32)
+  --threads N,…    (default 1,2)`;
+
+const { values: options, positionals } = commandLine(USAGE, {
   allowPositionals: true,
   options: { batch: { type: 'string', default: '32' }, threads: { type: 'string', default: '1,2' } },
 });
