@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { NamedTensors } from '../src/files/tensor.js';
+import { buildStep } from '../src/local/index.js';
 import { portable } from '../src/lower/index.js';
 import { batchFrom, chooseLowering, trainOnBatch } from '../src/pipeline/index.js';
 import { reluTies } from '../src/pipeline/relu-ties.js';
@@ -29,17 +30,29 @@ function errors(prefix: string, found: NamedTensors): Map<string, number> {
   );
 }
 
-/** Whether a ReLU's input lies within rounding of zero, so that the lowering may turn it over: depends on the kernels of this CPU. */
-async function hasTies(choice: string): Promise<boolean> {
+/**
+ * Modules whose gradients a ReLU changes whose input lies within rounding of zero, so that the lowering may turn it over: which are there depends on the
+ * kernels of this CPU. It is on the way of its own module's gradients, and of the relay to the module below.
+ */
+async function modulesWithTies(choice: string): Promise<Set<number>> {
   const runtime = await createNativeRuntime({ threads: 2 });
   try {
     const { lowering } = await chooseLowering(choice, runtime);
     const values = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
     const relus = await reluTies(goldenRecipe, values, runtime, [portable, lowering]);
-    return relus.some(({ ties }) => ties > 0);
+    const tied = relus.filter(({ ties }) => ties > 0).map(({ name }) => Number.parseInt(name, 10));
+    return new Set(tied.flatMap((module) => (module === 0 ? [0] : [module - 1, module])));
   } finally {
     runtime.dispose();
   }
+}
+
+const { modules } = buildStep(goldenRecipe, goldenRecipe.data.batch);
+
+/** Index of the module that a gradient or parameter belongs to. */
+function moduleOf(name: string): number {
+  const parameter = name.replace(/^\w+\//, '');
+  return modules.findIndex(({ parameters, headParameters }) => [...parameters, ...headParameters].includes(parameter));
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
@@ -56,11 +69,14 @@ describe.each([
 
     const names = (tensors: NamedTensors): string[] => [...tensors.keys()].filter((name) => !name.startsWith('loss/'));
     expect(names(found).sort()).toEqual(names(expected).sort());
-    // A unit that turns over changes every gradient above and below it a little, as noise of 1e-6 in the images does.
-    const loose = (await hasTies(lowering)) ? 10 : 1;
-    for (const [name, error] of errors('grad/', found)) expect(error, name).toBeLessThan(loose * 1e-4);
+    // One unit of so few images matters, as noise of 1e-6 in the images does; all other modules are as exact as ever.
+    const ties = await modulesWithTies(lowering);
+    for (const [name, error] of errors('grad/', found)) {
+      expect(error, name).toBeLessThan(ties.has(moduleOf(name)) ? 2e-2 : 1e-4);
+    }
     expect(median([...errors('grad/', found).values()])).toBeLessThan(1e-5);
     // Later steps have ties of their own.
+    const loose = ties.size > 0 ? 10 : 1;
     for (const [name, error] of errors('param/', found)) expect(error, name).toBeLessThan(loose * 1e-3);
     expect(median([...errors('param/', found).values()])).toBeLessThan(1e-4);
     const final = found.get('loss/3/final/classifier')!.data as Float32Array;

@@ -34,13 +34,19 @@ function filterOf(writer: BlockedWriter, node: Node<'ConvInputGrad'>): GroupedFi
   const [out, input, kh, kw] = staticShape(weight.shape) as [number, number, number, number];
   const kernel = [kh, kw] as const;
   const { groups } = node.attributes;
+  /** A factor that the gradient is still to be multiplied by goes to the filter. */
+  const weightOf = (): string => {
+    const factor = writer.unscaledOf(node.inputs[0]!)?.scale;
+    const plain = writer.plain(weight);
+    return factor === undefined ? plain : blocked.scaleRows(plain, factor, out, 4);
+  };
   if (groups === 1) {
     return {
       shape: { out, input, kernel },
       groups,
       storedInput: blocked.padded(input),
       storedOut: blocked.padded(out),
-      write: () => writer.plain(weight),
+      write: weightOf,
     };
   }
   const grouping = groupingOf(blocked.block, groups, input, out / groups);
@@ -51,9 +57,13 @@ function filterOf(writer: BlockedWriter, node: Node<'ConvInputGrad'>): GroupedFi
     groups: groups / merged,
     storedInput: groups * input,
     storedOut: (merged * out) / groups,
-    write: () => mergeFilter(blocked, writer.plain(weight), grouping, kernel),
+    write: () => mergeFilter(blocked, weightOf(), grouping, kernel),
   };
 }
+
+/** The gradient of the output, less the factor that `GroupedFilter.write` takes in. */
+const gradientOf = (writer: BlockedWriter, { inputs: [cotangent] }: Node<'ConvInputGrad'>): string =>
+  writer.unscaledOf(cotangent!)?.name ?? writer.asBlocked(cotangent!);
 
 /** Of a convolution with groups. */
 const groupAttribute = (groups: number): { group?: number } => (groups === 1 ? {} : { group: groups });
@@ -66,7 +76,7 @@ function unitStride(writer: BlockedWriter, node: Node<'ConvInputGrad'>, filter: 
   const [top, left, bottom, right] = node.attributes.pads;
   const pads = [kh - 1 - top, kw - 1 - left, kh - 1 - bottom, kw - 1 - right];
   if (pads.some((amount) => amount < 0)) return false;
-  const gradient = writer.asBlocked(node.inputs[0]!);
+  const gradient = gradientOf(writer, node);
   const taps = Array.from({ length: kh * kw }, (_, i) => kh * kw - 1 - i);
   const swapped = swapChannels(blocked, filter.write(), shape, { groups });
   const turned = taps.length === 1 ? swapped : takeTaps(blocked, swapped, taps);
@@ -105,7 +115,7 @@ function pointwiseHalving(writer: BlockedWriter, node: Node<'ConvInputGrad'>, fi
   const swapped = swapChannels(blocked, filter.write(), shape, { groups });
   const small = blocked.op(
     'Conv',
-    [writer.asBlocked(cotangent), blocked.reshape(swapped, [storedInput, storedOut, 1, 1])],
+    [gradientOf(writer, node), blocked.reshape(swapped, [storedInput, storedOut, 1, 1])],
     { kernel_shape: [1, 1], ...groupAttribute(groups) },
   );
   const rows = Number(batch) * (storedInput / blocked.block) * height;
@@ -129,7 +139,7 @@ function interleavedHalving(writer: BlockedWriter, node: Node<'ConvInputGrad'>, 
   const { batch, height, width } = mapShape(cotangent)!;
   const b = blocked.block;
   const blocksOfGroup = storedInput / groups / b;
-  const gradient = writer.asBlocked(cotangent);
+  const gradient = gradientOf(writer, node);
   const swapped = swapChannels(blocked, filter.write(), shape, { zeroTap: true, groups });
   const zeroTap = 9;
   /** Rows of one parity: [N, C/b, H, 1, 2·W·b]. */

@@ -34,15 +34,16 @@ function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean
       : blocked.op('AveragePool', [writer.asBlocked(x)], { kernel_shape: [1, 1], strides });
   const positions = batch * height * width;
   const input = blocked.reshape(blocked.toChannelsLast(read, channels), [positions, channels]);
-  const gradient = blocked.reshape(blocked.toChannelsLast(writer.asBlocked(cotangent), out), [positions, out]);
-  const product = gemm(emit, gradient, input, {
+  const { gradient, finish } = gradientOf(writer, cotangent);
+  const rows = blocked.reshape(blocked.toChannelsLast(gradient, out), [positions, out]);
+  const product = gemm(emit, rows, input, {
     rows: out,
     columns: channels,
     depth: positions,
     transA: true,
     transB: false,
   });
-  writer.setPlain(node.outputs[0]!, blocked.reshape(product, [out, channels, 1, 1]));
+  writer.setPlain(node.outputs[0]!, finish(blocked.reshape(product, [out, channels, 1, 1])));
   return true;
 }
 
@@ -70,10 +71,8 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, groupi
   const parts = grouping ? grouping.groups / grouping.merged : 1;
   const storedOut = blocked.padded(out);
   const pixels = (storedOut / b) * outHeight * outWidth;
-  const asFilter = blocked.toChannelsLast(
-    blocked.reshape(writer.asBlocked(cotangent), [groups, b * b, pixels, 1]),
-    b * b,
-  );
+  const { gradient, finish } = gradientOf(writer, cotangent);
+  const asFilter = blocked.toChannelsLast(blocked.reshape(gradient, [groups, b * b, pixels, 1]), b * b);
   const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
   const input = imagesInnermost(writer, x, pads[1], right, parts);
   const product = blocked.op('Conv', [input.name, filter], {
@@ -94,9 +93,22 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, groupi
     storedIn,
     ...kernel,
   ]);
-  if (grouping) writer.setPlain(node.outputs[0]!, splitFilter(blocked, stored, grouping, kernel));
-  else writer.setPlain(node.outputs[0]!, cutFilter(blocked, stored, [storedOut, storedIn], [out, channels]));
+  const filterGrad = grouping
+    ? splitFilter(blocked, stored, grouping, kernel)
+    : cutFilter(blocked, stored, [storedOut, storedIn], [out, channels]);
+  writer.setPlain(node.outputs[0]!, finish(filterGrad));
   return true;
+}
+
+/** The gradient of the output, and what multiplies the filter's gradient by the factor that is missing there. */
+function gradientOf(writer: BlockedWriter, cotangent: Value): { gradient: string; finish: (filter: string) => string } {
+  const unscaled = writer.unscaledOf(cotangent);
+  if (!unscaled) return { gradient: writer.asBlocked(cotangent), finish: (filter) => filter };
+  const { channels } = mapShape(cotangent)!;
+  return {
+    gradient: unscaled.name,
+    finish: (filter) => writer.blocked.scaleRows(filter, unscaled.scale, channels, 4),
+  };
 }
 
 /** Drops the channels that fill up blocks. */

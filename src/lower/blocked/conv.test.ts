@@ -1,53 +1,18 @@
-/** Convolutions and maximum pooling with the blocked kernels: values and gradients, against the portable lowering in float32 and the reference in float64. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectClose } from '../../../test/reference/compare.js';
-import { evaluate } from '../../../test/reference/evaluate.js';
-import { runOnnx } from '../../../test/run-onnx.js';
-import { elementCount } from '../../files/tensor.js';
-import { gradients } from '../../grad/index.js';
-import { conv, type ConvOptions, Graph, maxPool, mul, reduceSum, staticShape, type Value } from '../../graph/index.js';
-import { chooseLowering } from '../../pipeline/index.js';
-import { Random } from '../../random.js';
-import { createNativeRuntime } from '../../runtime/native/index.js';
-import type { Runtime } from '../../runtime/runtime.js';
-import { cut, lower, type Lowering } from '../index.js';
+/** Convolutions and maximum pooling with the blocked kernels: values and gradients, against the reference in float64. */
+import { beforeAll, describe, expect, test } from 'vitest';
+import { chosenLowering, compareWithReference } from '../../../test/support/compare-with-reference.js';
+import { conv, type ConvOptions, Graph, maxPool, type Value } from '../../graph/index.js';
+import type { Lowering } from '../index.js';
 
-let runtime: Runtime;
 let lowering: Lowering;
 beforeAll(async () => {
-  runtime = await createNativeRuntime({ threads: 1 });
-  lowering = (await chooseLowering('auto', runtime)).lowering;
+  lowering = await chosenLowering();
 });
-afterAll(() => runtime.dispose());
 
-/** Values, gradients, and the operators that were written portably though there are blocked kernels for them. */
+/** Compares, and tells the operators that were written portably though there are blocked kernels for them. */
 async function compare(graph: Graph, y: Value): Promise<{ portable: string[] }> {
-  const inputs = [...graph.inputs.values()];
-  const random = new Random(1, 'blocked convolutions');
-  const weight = graph.constant({
-    dtype: 'float32',
-    shape: y.shape as number[],
-    data: Float32Array.from({ length: elementCount(y.shape as number[]) }, () => random.normal()),
-  });
-  const loss = reduceSum(mul(y, weight));
-  const found = gradients([{ output: loss, cotangent: graph.scalar(1) }], inputs);
-  const outputs = [y, ...found];
-  const named = outputs.map((value, i) => ({ name: `out${i}`, value }));
-  const model = lower(
-    cut('convolutions', named, () => true, String),
-    lowering,
-  );
-  const feeds = new Map(
-    [...graph.inputs].map(([name, value]) => {
-      const shape = staticShape(value.shape);
-      const data = Float64Array.from({ length: elementCount(shape) }, () => Math.fround(random.normal()));
-      return [name, { shape, data }];
-    }),
-  );
-  const actual = await runOnnx(model, feeds);
-  const expected = evaluate(outputs, new Map([...feeds].map(([name, { data }]) => [name, data])));
-  expected.forEach((values, i) => expectClose(actual.get(`out${i}`)!.data, values, 2e-5, `output ${i}`));
-  const plain = model.graph.nodes.filter(
+  const nodes = await compareWithReference(lowering, graph, [y]);
+  const plain = nodes.filter(
     ({ opType, domain }) => domain === '' && ['Conv', 'ConvTranspose', 'MaxPool'].includes(opType),
   );
   return { portable: plain.map(({ opType }) => opType) };

@@ -1,7 +1,8 @@
 /** Batch normalisation with pooled means and depthwise 1×1 convolutions. */
 import type { Value } from '../../graph/index.js';
-import { mapShape } from './layout.js';
+import { mapShape, type MapShape } from './layout.js';
 import type { BlockedRules } from './rules.js';
+import type { BlockedWriter } from './writer.js';
 
 export const normRules: BlockedRules = {
   BatchNormTrain: (writer, node) => {
@@ -11,11 +12,8 @@ export const normRules: BlockedRules = {
     if (!shape || !writer.isBlocked(x)) return false;
     const { blocked, emit } = writer;
     const { channels } = shape;
-    const ones = emit.floats(new Float32Array(blocked.padded(channels)).fill(1));
-    const input = writer.asBlocked(x);
-    const average = blocked.channelMean(input, shape);
     // Two passes: E[x²] - mean² cancels where the mean is large.
-    const shifted = blocked.affine(input, shape, ones, emit.op('Neg', [average]));
+    const { average, shifted } = centre(writer, x, shape);
     const spread = blocked.channelMean(blocked.mul(shifted, shifted), shape);
     const inverse = emit.op('Reciprocal', [
       emit.op('Sqrt', [emit.op('Add', [spread, blocked.scalar(node.attributes.epsilon)])]),
@@ -36,7 +34,7 @@ export const normRules: BlockedRules = {
     });
     return true;
   },
-  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), as two affine maps: one of dy, and one of x - mean that is added to it.
+  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)): in brackets an affine map of x - mean, to which dy is added; the factor is left to who reads dx.
   BatchNormGrad: (writer, node) => {
     const [cotangent, centred, gamma, rstd] = node.inputs as [Value, Value, Value, Value];
     const [dx, dGamma, dBeta] = node.outputs as [Value, Value, Value];
@@ -50,11 +48,8 @@ export const normRules: BlockedRules = {
     const meanDy = blocked.channelMean(dy, shape);
     const meanProduct = blocked.mul(blocked.channelMean(blocked.mul(dy, x), shape), inverse);
     const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
-    const slope = emit.op('Neg', [blocked.mul(blocked.mul(scale, meanProduct), inverse)]);
-    const shift = emit.op('Neg', [blocked.mul(scale, meanDy)]);
-    const fromX = blocked.affine(x, shape, slope, shift);
-    const zeros = emit.floats(new Float32Array(blocked.padded(channels)));
-    writer.setBlocked(dx, blocked.affine(dy, shape, scale, zeros, { sum: fromX }));
+    const slope = emit.op('Neg', [blocked.mul(meanProduct, inverse)]);
+    writer.setUnscaled(dx, blocked.affine(x, shape, slope, emit.op('Neg', [meanDy]), { sum: dy }), scale);
     const elements = blocked.scalar(Number(shape.batch) * shape.height * shape.width);
     writer.setPlain(dGamma, blocked.cutVector(blocked.mul(meanProduct, elements), channels));
     writer.setPlain(dBeta, blocked.cutVector(blocked.mul(meanDy, elements), channels));
@@ -81,3 +76,15 @@ export const normRules: BlockedRules = {
     return true;
   },
 };
+
+/** The mean of each stored channel, and the map less it: where the map is a convolution's result, the mean is known before, and the convolution takes it off. */
+function centre(writer: BlockedWriter, x: Value, shape: MapShape): { average: string; shifted: string } {
+  const { blocked, emit } = writer;
+  const held = writer.takeDeferred(x);
+  const average = held?.mean?.();
+  if (held && average) return { average, shifted: held.write({ shift: emit.op('Neg', [average]) }) };
+  const input = held?.write({}) ?? writer.asBlocked(x);
+  const mean = blocked.channelMean(input, shape);
+  const ones = emit.floats(new Float32Array(blocked.padded(shape.channels)).fill(1));
+  return { average: mean, shifted: blocked.affine(input, shape, ones, emit.op('Neg', [mean])) };
+}

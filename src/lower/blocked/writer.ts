@@ -3,7 +3,7 @@
  * asked for, and a reorder is emitted only where a form is asked for that is not there.
  *
  * Results that the next operator can absorb are held back: a normalisation waits for the residual sum and the ReLU that read it, an input
- * gradient for the sum it is added to. They are written at their first other use.
+ * gradient for the sum it is added to, a convolution for the mean that a normalisation takes from it. They are written at their first other use.
  */
 import type { Node, OpName, Value } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
@@ -20,16 +20,31 @@ export interface Absorbed {
   readonly relu?: boolean;
   /** Name of a map of zeros and ones to multiply by. */
   readonly mask?: string;
+  /** Name of what is added to each stored channel. */
+  readonly shift?: string;
 }
 
 /** A result that is held back: it writes itself together with what it can absorb. */
 export interface Deferred {
   readonly absorbs: readonly (keyof Absorbed)[];
   write(extra: Absorbed): string;
+  /** Writes the mean of each stored channel, without the result. Those that absorb a shift have it. */
+  mean?(): string;
+}
+
+/** A gradient that is still to be multiplied by a number for each stored channel: a convolution's gradients multiply their small filters instead. */
+export interface Unscaled {
+  readonly name: string;
+  readonly scale: string;
 }
 
 /** Operators that a result can absorb, and as what. */
-const absorbable: { readonly [O in OpName]?: keyof Absorbed } = { Add: 'sum', Relu: 'relu', ReluGrad: 'mask' };
+const absorbable: { readonly [O in OpName]?: keyof Absorbed } = {
+  Add: 'sum',
+  Relu: 'relu',
+  ReluGrad: 'mask',
+  BatchNormTrain: 'shift',
+};
 
 export class BlockedWriter implements SliceWriter {
   readonly blocked: BlockedEmitter;
@@ -37,6 +52,7 @@ export class BlockedWriter implements SliceWriter {
   private readonly blockedNames = new Map<Value, string>();
   private readonly otherForms = new Map<Value, Map<string, string>>();
   private readonly deferred = new Map<Value, Deferred>();
+  private readonly unscaled = new Map<Value, Unscaled & { readonly finish: () => string }>();
   private readonly readers = new Map<Value, Node[]>();
   private readonly leaving: ReadonlySet<Value>;
 
@@ -80,7 +96,7 @@ export class BlockedWriter implements SliceWriter {
 
   /** Whether the value is at hand in the blocked layout (or held back in it). */
   isBlocked(value: Value): boolean {
-    return this.blockedNames.has(value) || this.deferred.has(value);
+    return this.blockedNames.has(value) || this.deferred.has(value) || this.unscaled.has(value);
   }
 
   /** Name of the value in its plain layout. */
@@ -95,7 +111,10 @@ export class BlockedWriter implements SliceWriter {
   asBlocked(value: Value): string {
     let name = this.blockedNames.get(value);
     if (name === undefined) {
-      name = this.takeDeferred(value)?.write({}) ?? this.blocked.toBlocked(this.plain(value), mapShape(value)!);
+      name =
+        this.takeDeferred(value)?.write({}) ??
+        this.unscaled.get(value)?.finish() ??
+        this.blocked.toBlocked(this.plain(value), mapShape(value)!);
       this.blockedNames.set(value, name);
     }
     return name;
@@ -114,7 +133,11 @@ export class BlockedWriter implements SliceWriter {
     const [reader, ...others] = this.readers.get(value) ?? [];
     const kind = reader && absorbable[reader.op];
     if (kind && result.absorbs.includes(kind) && others.length === 0 && !this.leaving.has(value)) {
-      this.deferred.set(value, { ...result, write: this.emit.later((extra) => result.write(extra)) });
+      this.deferred.set(value, {
+        ...result,
+        write: this.emit.later((extra) => result.write(extra)),
+        ...(result.mean ? { mean: this.emit.later(() => result.mean!()) } : {}),
+      });
     } else {
       this.setBlocked(value, result.write({}));
     }
@@ -125,6 +148,21 @@ export class BlockedWriter implements SliceWriter {
     const result = this.deferred.get(value);
     this.deferred.delete(value);
     return result;
+  }
+
+  /** Sets a map that may be read before it is multiplied by `scale`, with `unscaledOf`; it is multiplied for who reads it otherwise. */
+  setUnscaled(value: Value, name: string, scale: string): void {
+    const shape = mapShape(value)!;
+    const finish = this.emit.later(() => {
+      const zeros = this.emit.floats(new Float32Array(this.blocked.padded(shape.channels)));
+      return this.blocked.affine(name, shape, scale, zeros);
+    });
+    this.unscaled.set(value, { name, scale, finish });
+  }
+
+  /** The map as it was given to `setUnscaled`; undefined for others, and for those that have been multiplied by now. */
+  unscaledOf(value: Value): Unscaled | undefined {
+    return this.blockedNames.has(value) ? undefined : this.unscaled.get(value);
   }
 
   /** What `make` writes for a value in some form, written once for all who ask for that form. */
