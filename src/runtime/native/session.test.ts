@@ -168,7 +168,7 @@ describe('a run', () => {
 
 describe('the event loop', () => {
   it('turns while a run is in flight, and a short run overtakes a long one', async () => {
-    const long = await load(deepModel(40), 'long');
+    const long = await load(deepModel(160), 'long');
     const short = await load(negate, 'short');
     const feeds = feedsOfDeepModel(runtime, 16);
     feeds.forEach(own);
