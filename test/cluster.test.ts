@@ -226,6 +226,27 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
     expect(await worker.ended).toBe(0);
   });
 
+  test('SIGTERM ends a training that waits for workers', async () => {
+    await using server = await NatsServer.start();
+    const folder = path.join(root, 'waiting');
+    const training = startTraining(folder, server.url);
+    await training.says(/waiting for workers in pool 'default': 0 of 1 are there/);
+    training.child.kill('SIGTERM');
+    expect(await training.ended).toBe(1);
+    const [, ending] = /\n(hpff: TRAIN_INTERRUPTED: .*)\n$/.exec(training.output()) ?? [];
+    expect(ending).toMatch(/waiting: stopped as asked while it waited for workers; nothing was written$/);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('a user whom the server allows too little is refused, and waits for nobody', async () => {
+    const config =
+      'authorization { users: [{ user: u, password: p, permissions: { publish: ["other", "$JS.API.INFO"] } }] }';
+    await using server = await NatsServer.start({ config });
+    const training = startTraining(path.join(root, 'denied'), server.url.replace('://', '://u:p@'), '--workers', '1');
+    expect(await training.ended).toBe(2);
+    expect(training.output()).toMatch(/\nhpff: SERVER_DENIED: [^\n]*docs\/cluster.md lists the permissions\n$/);
+  });
+
   test('a worker that serves another recipe is refused, and is told why', async () => {
     await using server = await NatsServer.start();
     const other = path.join(root, 'other.json');

@@ -149,7 +149,7 @@ describe('a trace', () => {
     expect(existsSync(folder)).toBe(false);
   });
 
-  test('is refused in the folder of a new run, and goes there when it is resumed', async () => {
+  test('is refused in the folder of a new run, and goes there when it is resumed, beside an earlier one', async () => {
     const folder = newPath();
     mkdirSync(folder);
     const args = ['train', recipe, '-o', folder, ...async2, '--trace', path.join(folder, 'trace.json')];
@@ -161,7 +161,13 @@ describe('a trace', () => {
     expect(readdirSync(folder)).toEqual([]);
     await hpff('train', recipe, '-o', folder, ...async2, '--steps', '1');
     expect(await hpff(...args, '--steps', '2', '--resume')).toMatchObject({ code: 0 });
-    expect(readTrace(path.join(folder, 'trace.json'))[0]!.spans.length).toBeGreaterThan(0);
+    const file = path.join(folder, 'trace.json');
+    const before = readFileSync(file);
+    expect(readTrace(file)[0]!.spans.length).toBeGreaterThan(0);
+    const resumed = await hpff(...args, '--steps', '3', '--resume');
+    expect(resumed).toMatchObject({ code: 0, stderr: expect.stringContaining(`${file}.1 now`) as string });
+    expect(readFileSync(`${file}.1`)).toEqual(before);
+    expect(readTrace(file)[0]!.spans.length).toBeGreaterThan(0);
   });
 });
 

@@ -11,9 +11,9 @@ import { sleep } from './waiting.js';
 
 /**
  * Removes the streams of all runs whose coordinator is not heard for so long that workers would count it as lost. Resolves at once where there are none but
- * those of `own`. A server that refuses is left as it is.
+ * those of `own`. A server that fails is left as it is.
  * @param note takes a line on what was removed
- * @throws the signal's reason
+ * @throws InputError `SERVER_DENIED` to a user that may not even look, whom training would take no further; the signal's reason
  */
 export async function removeAbandoned(
   connection: ClusterConnection,
@@ -28,7 +28,7 @@ export async function removeAbandoned(
     for (const run of silent) await deleteEdges(connection, run, undefined, signal);
     if (silent.length > 0) note(`removed the streams of trainings that nobody goes on with: ${silent.length}`);
   } catch (error) {
-    if (!(error instanceof HpffError) || signal?.aborted) throw error;
+    if (!(error instanceof HpffError) || error.code === 'SERVER_DENIED' || signal?.aborted) throw error;
     note(`streams of other trainings were not looked for: ${error.message}`);
   }
 }

@@ -115,6 +115,9 @@ export class ClusterEngine implements TrainEngine {
 
   /** Finds workers and gives them their stages, until that succeeds. @throws RunError with the reason of a worker that refuses; the signal's reason */
   async begin(signal?: AbortSignal): Promise<void> {
+    const { workers, manifest, note } = this.plan;
+    const most = manifest.modules.length;
+    if (workers !== undefined && workers > most) note(`${workers} workers asked for: ${most} modules take ${most}`);
     await this.assign(this.plan.workers, Infinity, signal);
   }
 
@@ -123,7 +126,9 @@ export class ClusterEngine implements TrainEngine {
     const before = this.stages.length;
     await this.endStages();
     this.generation++;
-    await this.assign(this.plan.workers ?? before, RECOVERY_MILLISECONDS, signal);
+    const wanted = this.plan.workers ?? before;
+    this.plan.note(`looking for ${wanted} workers, for ${RECOVERY_MILLISECONDS / 1000} s; then fewer will do`);
+    await this.assign(wanted, RECOVERY_MILLISECONDS, signal);
   }
 
   load(weights: NamedTensors, optimizer?: NamedTensors): void {

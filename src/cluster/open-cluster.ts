@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { InputError } from '../errors.js';
-import { quoted } from '../files/printable.js';
+import { printable, quoted } from '../files/printable.js';
 import {
   balanceOf,
   chooseLowering,
@@ -54,7 +54,16 @@ export async function openCluster(
   const connection = await connectTo(cluster.connect, { ...cluster, onStatus: note });
   const closers: (() => void | Promise<void>)[] = [() => connection.close()];
   const leave = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        // What is left on the server matters less than how the training ended; the next one removes it.
+        note(
+          `${connection.url}: not cleared away: ${printable(error instanceof Error ? error.message : String(error))}`,
+        );
+      }
+    }
   };
   try {
     const run = runName(name);

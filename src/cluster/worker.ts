@@ -154,7 +154,10 @@ class Worker {
     });
     const ended = session.work().catch((error: unknown) => this.fail(session, error));
     this.current = { session, coordinator, listener, ended };
-    void ended.then(() => this.forget(session));
+    void ended.then(() => {
+      this.note(`run ${run}: its stage here has ended`);
+      this.forget(session);
+    });
     this.note(
       `run ${run}: stage ${stage} of ${stages}, modules ${modules[0]} to ${modules.at(-1)} of ${printable(recipe.name)}`,
     );

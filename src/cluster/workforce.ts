@@ -53,7 +53,7 @@ export class Workforce {
       const since = (time: number | undefined): number => (time === undefined ? 0 : performance.now() - time);
       const enough = wanted === undefined ? since(firstSeen) > GATHER_MILLISECONDS : since(begun) > patience;
       if (enough && able.length > 0) return able;
-      if (able.length !== told && since(begun) > GATHER_MILLISECONDS) {
+      if (able.length < (wanted ?? 1) && able.length !== told && since(begun) > GATHER_MILLISECONDS) {
         told = able.length;
         this.options.note(`waiting for workers in pool '${this.options.pool}': ${told} of ${wanted ?? 1} are there`);
       }

@@ -44,7 +44,7 @@ export function planOf(
     const fitting = Math.max(1, Math.floor(cores / each));
     return { schedule: name, delay: delay ?? 0, stages: stages ?? fitting, balance: by, threads: each };
   }
-  for (const [option, value] of Object.entries({ delay, stages })) {
+  for (const [option, value] of Object.entries({ delay, stages, balance })) {
     if (value === undefined) continue;
     throw new InputError('SCHEDULE_OPTION', `--${option}: found with --schedule ${name}, allowed: with async only`);
   }

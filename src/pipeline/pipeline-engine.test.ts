@@ -420,6 +420,7 @@ describe('one engine', () => {
 test.each([
   [{ schedule: 'sync', delay: 1 }, '--delay: found with --schedule sync, allowed: with async only'],
   [{ schedule: 'fused', stages: 2 }, '--stages: found with --schedule fused, allowed: with async only'],
+  [{ schedule: 'sync', balance: 'memory' }, '--balance: found with --schedule sync, allowed: with async only'],
   [{ schedule: 'async', stages: 6 }, '--stages: found 6, allowed: 1 to 5, the modules of pipeline test'],
   [{ schedule: 'later' }, "--schedule: found 'later', allowed: fused, sync, async"],
   [{ schedule: 'async', balance: 'luck' }, "--balance: found 'luck', allowed: time, memory"],

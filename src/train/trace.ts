@@ -2,9 +2,12 @@
  * What a training does when, as a Chrome trace (Trace Event Format; opens in ui.perfetto.dev and chrome://tracing): a track for each stage of the pipeline
  * with its tasks, named by phase and module, and one each for evaluations and checkpoints. Tasks of workers are brought to the clock of this process.
  */
+import { existsSync } from 'node:fs';
+import { rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
+import { writeError } from '../files/system-errors.js';
 import type { TraceEvent } from '../pipeline/index.js';
 import type { TrainListener, WorkSpan } from './events.js';
 import type { TrainOptions } from './options.js';
@@ -70,7 +73,22 @@ export async function openTrace(
     const problem = `is in the folder of the run, which is yet to be made; allowed: a file elsewhere`;
     throw new InputError('OUTPUT_NOT_WRITABLE', `--trace: ${printable(file)}: ${problem}`);
   }
+  if (resume) await keepEarlier(file, warn);
   return Trace.open(file, recipe, warn);
+}
+
+/** A training that goes on with the same command line leaves the trace of what was before under another name. */
+async function keepEarlier(file: string, warn?: (line: string) => void): Promise<void> {
+  const found = await stat(file).catch(() => undefined);
+  if (!found?.isFile()) return;
+  let count = 1;
+  while (existsSync(`${file}.${count}`)) count++;
+  try {
+    await rename(file, `${file}.${count}`);
+  } catch (error) {
+    throw writeError(file, error);
+  }
+  warn?.(`${printable(file)}: the trace of what was before is in ${printable(`${file}.${count}`)} now`);
 }
 
 /** Makes what `listener` is told known to the trace too. */

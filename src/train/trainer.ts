@@ -1,7 +1,10 @@
 /** Training a recipe: checks everything, starts the engine, runs the loop. */
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { openCluster } from '../cluster/index.js';
+import { RunError } from '../errors.js';
+import { printable } from '../files/printable.js';
 import { openEngine } from '../pipeline/index.js';
 import type { Recipe } from '../recipe/index.js';
 import { begin, changedCircumstances, requireSameData, startingState } from './beginning.js';
@@ -44,7 +47,9 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   const settings = { schedule, lowering, device, threads, delay, stages, balance, trace, note, ...training };
   const { cluster, folder, signal } = options;
   const open = cluster
-    ? await openCluster(beginning.recipe, cluster, settings, path.resolve(folder), signal)
+    ? await openCluster(beginning.recipe, cluster, settings, path.resolve(folder), signal).catch((error: unknown) => {
+        throw whileWaiting(error, options);
+      })
     : await openEngine(beginning.recipe, settings);
   try {
     const { runtime, manifest } = open;
@@ -65,10 +70,20 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
       open.engine.load(weights, optimizer ?? undefined);
       return new Training(from, data, open, computed, pace, options, told, lock).run();
     });
+  } catch (error) {
+    throw whileWaiting(error, options);
   } finally {
     await open.leave?.();
     open.dispose();
   }
+}
+
+/** What was thrown, but for the signal's reason: then it was waiting, for workers or for their server. */
+function whileWaiting(error: unknown, { folder, signal }: TrainOptions): unknown {
+  if (!signal?.aborted || error !== signal.reason) return error;
+  const goOn = existsSync(folder) ? 'go on with --resume' : 'nothing was written';
+  const reason = `${printable(folder)}: stopped as asked while it waited for workers; ${goOn}`;
+  return new RunError('TRAIN_INTERRUPTED', reason);
 }
 
 function warnOfNoLearning(recipe: Recipe, { warn }: TrainListener): void {
