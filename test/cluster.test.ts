@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { connectTo } from '../src/cluster/connection.js';
+import { edgeStream, listEdges, listRuns } from '../src/cluster/streams.js';
 import { hpff } from './cli.js';
 import { latestBits, metricsOf, tinyRecipeFile } from './support/training.js';
 import { NatsServer, noNatsServer } from './support/nats-server.js';
@@ -236,6 +238,47 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
     const [, ending] = /\n(hpff: TRAIN_INTERRUPTED: .*)\n$/.exec(training.output()) ?? [];
     expect(ending).toMatch(/waiting: stopped as asked while it waited for workers; nothing was written$/);
     expect(existsSync(folder)).toBe(false);
+  });
+
+  test('SIGTERM ends a training whose server is away', async () => {
+    await using server = await NatsServer.start();
+    startWorker(server.url);
+    const folder = path.join(root, 'away');
+    const training = startTraining(folder, server.url);
+    await training.says(/epoch 1 /);
+    await server.kill();
+    await training.says(/the connection was cut/);
+    training.child.kill('SIGTERM');
+    expect(await training.ended).toBe(1);
+    expect(training.output()).toMatch(/\nhpff: TRAIN_INTERRUPTED: [^\n]*; go on with --resume\n$/);
+    await server.restart();
+    await expectSameRun(startTraining(folder, server.url, '--resume'), folder, 0);
+  });
+
+  test('streams that somebody removes are made anew', async () => {
+    await using server = await NatsServer.start();
+    for (let i = 0; i < 2; i++) startWorker(server.url);
+    const folder = path.join(root, 'removed');
+    const training = startTraining(folder, server.url, '--workers', '2');
+    await training.says(/epoch 1 /);
+    const connection = await connectTo(server.url);
+    const edges = (await Promise.all((await listRuns(connection)).map((run) => listEdges(connection, run)))).flat();
+    // What stages tell the coordinator: it is the one to notice.
+    const up = edges.filter(({ edge }) => edge.endsWith('-up'));
+    expect(up.length).toBe(2);
+    for (const edge of up) await connection.streams.streams.delete(edgeStream(edge));
+    await connection.close();
+    await training.says(/training goes on from the last checkpoint/);
+    await expectSameRun(training, folder, 0);
+  });
+
+  test('a server without room ends the training before it begins', async () => {
+    const config = `jetstream { store_dir: "${path.join(root, 'small')}", max_file_store: 1MB }`;
+    await using server = await NatsServer.start({ jetstream: false, config });
+    startWorker(server.url);
+    const training = startTraining(path.join(root, 'room'), server.url);
+    expect(await training.ended).toBe(2);
+    expect(training.output()).toMatch(/\nhpff: CLUSTER_NO_STORAGE: [^\n]*\n$/);
   });
 
   test('a user whom the server allows too little is refused, and waits for nobody', async () => {

@@ -5,7 +5,7 @@
  * of the last checkpoint training goes on under the next generation, with the bits of a training that was not disturbed.
  */
 import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
-import { HpffError, RunError } from '../errors.js';
+import { RunError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import { averagedWeights, keptStates, type Manifest, startOf } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
@@ -82,6 +82,8 @@ interface Stage {
 const ASSIGN_MILLISECONDS = 300_000;
 /** How long the run waits for as many workers as before after one was lost. */
 const RECOVERY_MILLISECONDS = 15_000;
+/** How long a server is asked to remove the streams when the training is over; the next training removes what stays. */
+const CLOSE_MILLISECONDS = 5_000;
 
 export class ClusterEngine implements TrainEngine {
   private generation = Date.now();
@@ -92,6 +94,8 @@ export class ClusterEngine implements TrainEngine {
   /** Whether the evaluator has it. */
   private evaluable = false;
   private lost: (error: unknown) => void = () => undefined;
+  /** Asks the training to stop. */
+  private signal: AbortSignal | undefined;
   private readonly sign: NodeJS.Timeout;
   private readonly listener: Listener;
 
@@ -115,6 +119,7 @@ export class ClusterEngine implements TrainEngine {
 
   /** Finds workers and gives them their stages, until that succeeds. @throws RunError with the reason of a worker that refuses; the signal's reason */
   async begin(signal?: AbortSignal): Promise<void> {
+    this.signal = signal;
     const { workers, manifest, note } = this.plan;
     const most = manifest.modules.length;
     if (workers !== undefined && workers > most) note(`${workers} workers asked for: ${most} modules take ${most}`);
@@ -153,6 +158,8 @@ export class ClusterEngine implements TrainEngine {
     const stop = new AbortController();
     try {
       await Promise.race([failed, this.runStages(inMicroSteps(run, this.plan.manifest), stop.signal)]);
+    } catch (error) {
+      throw mayPass(error) ? new LostError(error.message) : error;
     } finally {
       this.lost = () => undefined;
       stop.abort();
@@ -187,7 +194,7 @@ export class ClusterEngine implements TrainEngine {
   async close(): Promise<void> {
     this.dispose();
     announce(this.connection, presenceOf(this.plan.run), { generation: null });
-    await this.endStages();
+    await this.endStages(AbortSignal.timeout(CLOSE_MILLISECONDS));
   }
 
   /** Until workers have taken their stages. */
@@ -196,7 +203,7 @@ export class ClusterEngine implements TrainEngine {
       try {
         return await this.tryToAssign(wanted, patience, signal);
       } catch (error) {
-        if (!(error instanceof HpffError) || !isOfCluster(error.code)) throw error;
+        if (!mayPass(error)) throw error;
         this.plan.note(`stages could not be given out: ${error.message}; trying again`);
       }
       await this.endStages();
@@ -286,15 +293,17 @@ export class ClusterEngine implements TrainEngine {
     };
   }
 
-  private async endStages(): Promise<void> {
+  private async endStages(signal?: AbortSignal): Promise<void> {
     const { stages } = this;
     this.stages = [];
     for (const { down, up } of stages) await Promise.all([down.close(), up.close()]);
-    await deleteEdges(this.connection, this.plan.run);
+    await deleteEdges(this.connection, this.plan.run, undefined, signal);
   }
 
   /** Tells the workers that the run goes on, and looks whether they are still there. */
   private lookAfter(): void {
+    // The step that is to be finished first may need a server that never comes back.
+    if (this.signal?.aborted && this.connection.untilCut.aborted) return this.lost(this.signal.reason);
     this.announcePresence();
     for (const stage of this.stages) {
       const hello = this.workforce.find(stage.worker.worker);
@@ -324,7 +333,7 @@ export class ClusterEngine implements TrainEngine {
     const merger = new ReportMerger(this.plan.manifest, run, this.stages.length);
     await Promise.all([
       this.feed(run, merger, signal),
-      ...this.stages.map(async (stage) => this.collect(stage, merger, signal)),
+      ...this.stages.map(async (stage) => this.collect(stage, merger, run.first, signal)),
     ]);
     this.sent = true;
   }
@@ -359,32 +368,43 @@ export class ClusterEngine implements TrainEngine {
   }
 
   /** Takes what comes from a stage until its state is here. */
-  private async collect(stage: Stage, merger: ReportMerger, signal: AbortSignal): Promise<void> {
+  private async collect(stage: Stage, merger: ReportMerger, first: number, signal: AbortSignal): Promise<void> {
+    let reported = first - 1;
     for (;;) {
       const value = await stage.up.next(signal);
       if (!value) throw new LostError('the stage was given up');
       const { name, step, tensor } = value;
       value.done();
-      if (name === 'saved') return;
-      if (name === 'tasks') {
+      if (name === 'saved' && step === reported) return;
+      if (name === 'report') {
+        await this.takeReport(stage, merger, step, tensor);
+        reported = step;
+      } else if (name === 'tasks') {
         for (const event of decodeTasks(tensor, stage.index, stage.ahead)) this.plan.trace?.(event);
-        continue;
-      }
-      if (name.startsWith(STATE)) {
+      } else if (name.startsWith(STATE)) {
         this.state.set(name.slice(STATE.length), tensor);
         this.evaluable = false;
-        continue;
+      } else {
+        throw new LostError(`${printable(stage.worker.place)} sent ${printable(name)} of step ${step} out of turn`);
       }
-      const numbers = tensor.data as Float32Array;
-      const [busy, waiting, transfer] = numbers.subarray(stage.losses.length) as unknown as [number, number, number];
-      stage.times.busy += busy;
-      stage.times.waiting += waiting;
-      stage.times.transfer += transfer;
-      await merger.add(
-        step,
-        stage.losses.map((loss, i) => [loss, numbers[i]!] as const),
-      );
     }
+  }
+
+  /** Losses, then the stage's seconds. */
+  private async takeReport(stage: Stage, merger: ReportMerger, step: number, tensor: HostTensor): Promise<void> {
+    const { losses, times, worker } = stage;
+    const numbers = tensor.data;
+    if (!(numbers instanceof Float32Array) || numbers.length !== losses.length + 3) {
+      throw new LostError(`${printable(worker.place)} sent a report of step ${step} that does not fit its stage`);
+    }
+    const [busy, waiting, transfer] = numbers.subarray(losses.length) as unknown as [number, number, number];
+    times.busy += busy;
+    times.waiting += waiting;
+    times.transfer += transfer;
+    await merger.add(
+      step,
+      losses.map((loss, i) => [loss, numbers[i]!] as const),
+    );
   }
 
   private *stateOf({ modules }: Stage): Generator<readonly [string, HostTensor]> {
@@ -397,3 +417,6 @@ export class ClusterEngine implements TrainEngine {
 
 /** Failures that another attempt may not meet. */
 const isOfCluster = (code: string): boolean => /^(CLUSTER|CONTROL|STAGE)_|^WORKER_BUSY$/.test(code);
+
+/** The same of what is thrown here, where what the server or its settings do not allow is an InputError or UsageError, and stays. */
+const mayPass = (error: unknown): error is RunError => error instanceof RunError && isOfCluster(error.code);

@@ -206,7 +206,7 @@ async function insist<T>(
 export function streamGone(connection: ClusterConnection, stream: string, cause: unknown): RunError {
   return new RunError(
     'CLUSTER_STREAM_GONE',
-    `${connection.url}: stream ${stream} does not exist (any more); a stream in memory does not outlive the server`,
+    `${connection.url}: stream ${stream} does not exist (any more): the server has lost its storage, or somebody removed it`,
     { cause },
   );
 }
