@@ -8,6 +8,13 @@ export type AttributeValue = number | string | readonly number[] | { readonly f:
 /** Marks a number as a float attribute. */
 export const f = (value: number): { readonly f: number } => ({ f: value });
 
+/** A map that is still to be multiplied by a number for each channel. */
+export interface Unscaled {
+  readonly name: string;
+  /** [C], as the map's layout stores channels. */
+  readonly scale: string;
+}
+
 export class Emitter {
   readonly nodes: OnnxNode[] = [];
   readonly initializers = new Map<string, OnnxTensor>();
@@ -15,6 +22,7 @@ export class Emitter {
   /** Of a wanted name the last number that was put behind it. */
   private readonly copies = new Map<string, number>();
   private readonly constants = new Map<string, string>();
+  private readonly unscaled = new Map<string, Unscaled>();
   private scope = '';
 
   /** Nodes emitted from here on are named after `scope`. */
@@ -59,6 +67,16 @@ export class Emitter {
     const outputs = Array.from({ length: outputCount }, (_, i) => this.unique(i === 0 ? `${name}:0` : `${name}:${i}`));
     this.nodes.push({ name, domain, opType, inputs, outputs, attributes: toAttributes(attributes) });
     return outputs;
+  }
+
+  /** Notes what `name` is a multiple of. Who is linear in it, as a convolution's gradients are, can read that and multiply its filter, which is smaller. */
+  noteUnscaled(name: string, unscaled: Unscaled): void {
+    this.unscaled.set(name, unscaled);
+  }
+
+  /** What was noted. Where all readers take that, the multiplication is not needed, and dropped. */
+  unscaledOf(name: string): Unscaled | undefined {
+    return this.unscaled.get(name);
   }
 
   /** A float32 initializer; equal ones are shared. */

@@ -36,7 +36,7 @@ function filterOf(writer: BlockedWriter, node: Node<'ConvInputGrad'>): GroupedFi
   const { groups } = node.attributes;
   /** A factor that the gradient is still to be multiplied by goes to the filter. */
   const weightOf = (): string => {
-    const factor = writer.unscaledOf(node.inputs[0]!)?.scale;
+    const factor = writer.emit.unscaledOf(writer.asBlocked(node.inputs[0]!))?.scale;
     const plain = writer.plain(weight);
     return factor === undefined ? plain : blocked.scaleRows(plain, factor, out, 4);
   };
@@ -62,8 +62,10 @@ function filterOf(writer: BlockedWriter, node: Node<'ConvInputGrad'>): GroupedFi
 }
 
 /** The gradient of the output, less the factor that `GroupedFilter.write` takes in. */
-const gradientOf = (writer: BlockedWriter, { inputs: [cotangent] }: Node<'ConvInputGrad'>): string =>
-  writer.unscaledOf(cotangent!)?.name ?? writer.asBlocked(cotangent!);
+function gradientOf(writer: BlockedWriter, { inputs: [cotangent] }: Node<'ConvInputGrad'>): string {
+  const name = writer.asBlocked(cotangent!);
+  return writer.emit.unscaledOf(name)?.name ?? name;
+}
 
 /** Of a convolution with groups. */
 const groupAttribute = (groups: number): { group?: number } => (groups === 1 ? {} : { group: groups });

@@ -102,8 +102,9 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, groupi
 
 /** The gradient of the output, and what multiplies the filter's gradient by the factor that is missing there. */
 function gradientOf(writer: BlockedWriter, cotangent: Value): { gradient: string; finish: (filter: string) => string } {
-  const unscaled = writer.unscaledOf(cotangent);
-  if (!unscaled) return { gradient: writer.asBlocked(cotangent), finish: (filter) => filter };
+  const name = writer.asBlocked(cotangent);
+  const unscaled = writer.emit.unscaledOf(name);
+  if (!unscaled) return { gradient: name, finish: (filter) => filter };
   const { channels } = mapShape(cotangent)!;
   return {
     gradient: unscaled.name,

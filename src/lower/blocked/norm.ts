@@ -49,7 +49,11 @@ export const normRules: BlockedRules = {
     const meanProduct = blocked.mul(blocked.channelMean(blocked.mul(dy, x), shape), inverse);
     const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
     const slope = emit.op('Neg', [blocked.mul(meanProduct, inverse)]);
-    writer.setUnscaled(dx, blocked.affine(x, shape, slope, emit.op('Neg', [meanDy]), { sum: dy }), scale);
+    const unscaled = blocked.affine(x, shape, slope, emit.op('Neg', [meanDy]), { sum: dy });
+    const zeros = emit.floats(new Float32Array(blocked.padded(channels)));
+    const scaled = blocked.affine(unscaled, shape, scale, zeros);
+    emit.noteUnscaled(scaled, { name: unscaled, scale });
+    writer.setBlocked(dx, scaled);
     const elements = blocked.scalar(Number(shape.batch) * shape.height * shape.width);
     writer.setPlain(dGamma, blocked.cutVector(blocked.mul(meanProduct, elements), channels));
     writer.setPlain(dBeta, blocked.cutVector(blocked.mul(meanDy, elements), channels));

@@ -32,12 +32,6 @@ export interface Deferred {
   mean?(): string;
 }
 
-/** A gradient that is still to be multiplied by a number for each stored channel: a convolution's gradients multiply their small filters instead. */
-export interface Unscaled {
-  readonly name: string;
-  readonly scale: string;
-}
-
 /** Operators that a result can absorb, and as what. */
 const absorbable: { readonly [O in OpName]?: keyof Absorbed } = {
   Add: 'sum',
@@ -52,7 +46,6 @@ export class BlockedWriter implements SliceWriter {
   private readonly blockedNames = new Map<Value, string>();
   private readonly otherForms = new Map<Value, Map<string, string>>();
   private readonly deferred = new Map<Value, Deferred>();
-  private readonly unscaled = new Map<Value, Unscaled & { readonly finish: () => string }>();
   private readonly readers = new Map<Value, Node[]>();
   private readonly leaving: ReadonlySet<Value>;
 
@@ -96,7 +89,7 @@ export class BlockedWriter implements SliceWriter {
 
   /** Whether the value is at hand in the blocked layout (or held back in it). */
   isBlocked(value: Value): boolean {
-    return this.blockedNames.has(value) || this.deferred.has(value) || this.unscaled.has(value);
+    return this.blockedNames.has(value) || this.deferred.has(value);
   }
 
   /** Name of the value in its plain layout. */
@@ -111,10 +104,7 @@ export class BlockedWriter implements SliceWriter {
   asBlocked(value: Value): string {
     let name = this.blockedNames.get(value);
     if (name === undefined) {
-      name =
-        this.takeDeferred(value)?.write({}) ??
-        this.unscaled.get(value)?.finish() ??
-        this.blocked.toBlocked(this.plain(value), mapShape(value)!);
+      name = this.takeDeferred(value)?.write({}) ?? this.blocked.toBlocked(this.plain(value), mapShape(value)!);
       this.blockedNames.set(value, name);
     }
     return name;
@@ -148,21 +138,6 @@ export class BlockedWriter implements SliceWriter {
     const result = this.deferred.get(value);
     this.deferred.delete(value);
     return result;
-  }
-
-  /** Sets a map that may be read before it is multiplied by `scale`, with `unscaledOf`; it is multiplied for who reads it otherwise. */
-  setUnscaled(value: Value, name: string, scale: string): void {
-    const shape = mapShape(value)!;
-    const finish = this.emit.later(() => {
-      const zeros = this.emit.floats(new Float32Array(this.blocked.padded(shape.channels)));
-      return this.blocked.affine(name, shape, scale, zeros);
-    });
-    this.unscaled.set(value, { name, scale, finish });
-  }
-
-  /** The map as it was given to `setUnscaled`; undefined for others, and for those that have been multiplied by now. */
-  unscaledOf(value: Value): Unscaled | undefined {
-    return this.blockedNames.has(value) ? undefined : this.unscaled.get(value);
   }
 
   /** What `make` writes for a value in some form, written once for all who ask for that form. */

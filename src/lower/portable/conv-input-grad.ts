@@ -4,9 +4,20 @@ import type { Emitter } from '../emitter.js';
 import { cropped } from './crop.js';
 
 /** @param inputs names of the output's cotangent and of the filter */
-export function convInputGrad(emit: Emitter, node: Node<'ConvInputGrad'>, inputs: readonly string[]): string {
+export function convInputGrad(
+  emit: Emitter,
+  node: Node<'ConvInputGrad'>,
+  [cotangent, weight]: readonly string[],
+): string {
+  const unscaled = emit.unscaledOf(cotangent!);
+  const operands = unscaled ? [unscaled.name, scaledFilter(emit, weight!, unscaled.scale)] : [cotangent!, weight!];
   const [down, across] = node.attributes.strides;
-  return down === 1 && across === 1 ? flippedConv(emit, node, inputs) : transposedConv(emit, node, inputs);
+  return down === 1 && across === 1 ? flippedConv(emit, node, operands) : transposedConv(emit, node, operands);
+}
+
+/** A filter [O, C, kh, kw] times a number for each of its outputs. @param scale [O] */
+export function scaledFilter(emit: Emitter, filter: string, scale: string): string {
+  return emit.op('Mul', [filter, emit.op('Reshape', [scale, emit.ints([-1, 1, 1, 1])])]);
 }
 
 /** With stride 1 it is a convolution with the filter turned by 180° and its channels swapped within each group. */

@@ -2,11 +2,18 @@
 import { elementCount } from '../../files/tensor.js';
 import { type Node, staticShape } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
+import { scaledFilter } from './conv-input-grad.js';
 import { cropped, type Pads } from './crop.js';
 import { everyTapReads, shiftedProducts } from './shifted-products.js';
 
 /** @param inputs names of the input and of the output's cotangent */
-export function convWeightGrad(emit: Emitter, node: Node<'ConvWeightGrad'>, inputs: readonly string[]): string {
+export function convWeightGrad(emit: Emitter, node: Node<'ConvWeightGrad'>, [x, cotangent]: readonly string[]): string {
+  const unscaled = emit.unscaledOf(cotangent!);
+  if (!unscaled) return filterGrad(emit, node, [x!, cotangent!]);
+  return scaledFilter(emit, filterGrad(emit, node, [x!, unscaled.name]), unscaled.scale);
+}
+
+function filterGrad(emit: Emitter, node: Node<'ConvWeightGrad'>, inputs: readonly string[]): string {
   if (node.attributes.groups === 1 && everyTapReads(node)) return shiftedProducts(emit, node, inputs);
   const [, , height, width] = staticShape(node.inputs[0]!.shape) as [number, number, number, number];
   const pads = paddingRead(node);

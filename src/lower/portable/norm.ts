@@ -34,7 +34,7 @@ export const normLowering: LoweringFor<NormOps> = {
     const y = affine(emit, centred, emit.op('Mul', [gamma!, rstd]), beta!, shape);
     return [y, average, variance, rstd, centred];
   },
-  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)), written as two affine maps of dy and x - mean.
+  // dx = γ·rstd·(dy - mean(dy) - x̂·mean(dy·x̂)): in brackets an affine map of x - mean, to which dy is added; the factor may be left to who reads dx.
   BatchNormGrad: (emit, { inputs: [, x] }, [dy, centred, gamma, rstd]) => {
     const { shape } = x!;
     const rank = shape.length;
@@ -43,16 +43,12 @@ export const normLowering: LoweringFor<NormOps> = {
     const meanDy = channelMean(emit, dy!, rank);
     const meanDyX = channelMean(emit, emit.op('Mul', [dy!, centred!]), rank);
     const meanDyNormalised = emit.op('Mul', [meanDyX, rstd!]);
+    const slope = emit.op('Neg', [emit.op('Mul', [meanDyNormalised, rstd!])]);
+    const unscaled = emit.op('Add', [dy!, affine(emit, centred!, slope, emit.op('Neg', [meanDy]), shape)]);
     const scale = emit.op('Mul', [gamma!, rstd!]);
-    const slope = emit.op('Neg', [emit.op('Mul', [emit.op('Mul', [scale, meanDyNormalised]), rstd!])]);
-    const shift = emit.op('Neg', [emit.op('Mul', [scale, meanDy])]);
-    const fromDy = affine(emit, dy!, scale, shift, shape);
-    const fromX = emit.op('Mul', [centred!, perChannel(emit, slope, shape)]);
-    return [
-      emit.op('Add', [fromDy, fromX]),
-      emit.op('Mul', [meanDyNormalised, elements]),
-      emit.op('Mul', [meanDy, elements]),
-    ];
+    const scaled = emit.op('Mul', [unscaled, perChannel(emit, scale, shape)]);
+    emit.noteUnscaled(scaled, { name: unscaled, scale });
+    return [scaled, emit.op('Mul', [meanDyNormalised, elements]), emit.op('Mul', [meanDy, elements])];
   },
   BatchNormInference: (emit, { attributes: { epsilon } }, inputs) => [
     emit.op('BatchNormalization', inputs, { epsilon: f(epsilon) }),
