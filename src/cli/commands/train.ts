@@ -60,6 +60,7 @@ classes is drawn anew by --reset fc. A resumed run goes on with its own weights:
 
 --trace writes what each stage of the schedule async does when, as a Chrome trace: open it in https://ui.perfetto.dev or in
 chrome://tracing. The file can be read while the run goes on, and however it ends.
+With --resume the file of the training before gets a number behind its name.
 
 With --json, stdout has a line for each event: start, step (every 20 steps and at the end of an epoch, means over those
 steps), epoch (test accuracy and loss), checkpoint, and last done.`;
