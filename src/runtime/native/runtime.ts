@@ -42,7 +42,7 @@ export interface NativeRuntimeOptions extends RuntimeOptions {
 }
 
 /**
- * A runtime on a device of this machine.
+ * A runtime on a device of this machine. Under glibc it also has the whole process give blocks from 1 MiB up back to the system when they are freed.
  * @throws InputError if ONNX Runtime's library is missing, broken or of another version, or if the device cannot be used, saying what is missing;
  * UsageError for impossible options
  */
