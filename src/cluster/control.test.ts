@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { noNatsServer, NatsServer } from '../../test/support/nats-server.js';
 import { InputError, RunError, UsageError } from '../errors.js';
@@ -22,6 +22,8 @@ describe.skipIf(noNatsServer !== null)(`control messages${skipped}`, () => {
     here = await connectTo(server.url);
     there = await connectTo(server.url);
   });
+  // The server is to know of listeners that were closed before the next test asks.
+  afterEach(() => there.nats.flush());
   afterAll(async () => {
     await Promise.all([here.close(), there.close()]);
     await server[Symbol.asyncDispose]();
