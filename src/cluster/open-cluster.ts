@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { InputError } from '../errors.js';
-import { printable, quoted } from '../files/printable.js';
+import { quoted } from '../files/printable.js';
 import {
   balanceOf,
   chooseLowering,
@@ -17,6 +17,7 @@ import { createNativeRuntime } from '../runtime/native/index.js';
 import { removeAbandoned } from './abandoned.js';
 import { ClusterEngine } from './cluster-engine.js';
 import { connectTo, type ConnectOptions } from './connection.js';
+import { reasonOf } from './failures.js';
 import { fingerprint } from './fingerprint.js';
 import { POOL } from './protocol.js';
 import type { Encoding } from './tensor-message.js';
@@ -59,9 +60,7 @@ export async function openCluster(
         await close();
       } catch (error) {
         // What is left on the server matters less than how the training ended; the next one removes it.
-        note(
-          `${connection.url}: not cleared away: ${printable(error instanceof Error ? error.message : String(error))}`,
-        );
+        note(`${connection.url}: not cleared away: ${reasonOf(error)}`);
       }
     }
   };

@@ -106,7 +106,8 @@ function headerValues(header: PartHeader): string[] {
 }
 
 function checksum(values: readonly string[], payload: Uint8Array): string {
-  const crc = crc32(values.join('\n'), crc32(payload)); // in this order: an empty payload would make zlib forget what it goes on from;
+  // In this order: an empty payload would make zlib forget what it goes on from.
+  const crc = crc32(values.join('\n'), crc32(payload));
   return crc.toString(16).padStart(8, '0');
 }
 

@@ -1,5 +1,4 @@
 /** Training a recipe: checks everything, starts the engine, runs the loop. */
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { openCluster } from '../cluster/index.js';
@@ -48,7 +47,7 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   const { cluster, folder, signal } = options;
   const open = cluster
     ? await openCluster(beginning.recipe, cluster, settings, path.resolve(folder), signal).catch((error: unknown) => {
-        throw whileWaiting(error, options);
+        throw whileWaiting(error, options, beginning.run ? 'go on with --resume' : 'nothing was written');
       })
     : await openEngine(beginning.recipe, settings);
   try {
@@ -71,18 +70,17 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
       return new Training(from, data, open, computed, pace, options, told, lock).run();
     });
   } catch (error) {
-    throw whileWaiting(error, options);
+    throw whileWaiting(error, options, 'go on with --resume');
   } finally {
     await open.leave?.();
     open.dispose();
   }
 }
 
-/** What was thrown, but for the signal's reason: then it was waiting, for workers or for their server. */
-function whileWaiting(error: unknown, { folder, signal }: TrainOptions): unknown {
+/** What was thrown, but for the signal's reason: then it was waiting, for workers or for their server. @param left what there is of the run */
+function whileWaiting(error: unknown, { folder, signal }: TrainOptions, left: string): unknown {
   if (!signal?.aborted || error !== signal.reason) return error;
-  const goOn = existsSync(folder) ? 'go on with --resume' : 'nothing was written';
-  const reason = `${printable(folder)}: stopped as asked while it waited for workers; ${goOn}`;
+  const reason = `${printable(folder)}: stopped as asked while it waited for workers; ${left}`;
   return new RunError('TRAIN_INTERRUPTED', reason);
 }
 

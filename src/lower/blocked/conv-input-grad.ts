@@ -1,5 +1,6 @@
 /** The input gradient of convolution with the blocked kernels. */
 import { type Node, staticShape } from '../../graph/index.js';
+import { scaledFilter } from '../scaled-filter.js';
 import { type FilterShape, swapChannels, takeTaps } from './filters.js';
 import { groupingOf, mergeFilter } from './groups.js';
 import { mapShape } from './layout.js';
@@ -38,7 +39,7 @@ function filterOf(writer: BlockedWriter, node: Node<'ConvInputGrad'>): GroupedFi
   const weightOf = (): string => {
     const factor = writer.emit.unscaledOf(writer.asBlocked(node.inputs[0]!))?.scale;
     const plain = writer.plain(weight);
-    return factor === undefined ? plain : blocked.scaleRows(plain, factor, out, 4);
+    return factor === undefined ? plain : scaledFilter(blocked.emit, plain, blocked.cutVector(factor, out));
   };
   if (groups === 1) {
     return {

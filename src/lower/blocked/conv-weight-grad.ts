@@ -1,6 +1,7 @@
 /** The filter gradient of convolution with the blocked kernels. */
 import { type Node, staticShape, type Value } from '../../graph/index.js';
 import { gemm } from '../gemm.js';
+import { scaledFilter } from '../scaled-filter.js';
 import { type Grouping, groupingOf, splitFilter } from './groups.js';
 import { type BlockedEmitter, mapShape } from './layout.js';
 import type { BlockedWriter } from './writer.js';
@@ -105,11 +106,8 @@ function gradientOf(writer: BlockedWriter, cotangent: Value): { gradient: string
   const name = writer.asBlocked(cotangent);
   const unscaled = writer.emit.unscaledOf(name);
   if (!unscaled) return { gradient: name, finish: (filter) => filter };
-  const { channels } = mapShape(cotangent)!;
-  return {
-    gradient: unscaled.name,
-    finish: (filter) => writer.blocked.scaleRows(filter, unscaled.scale, channels, 4),
-  };
+  const scale = writer.blocked.cutVector(unscaled.scale, mapShape(cotangent)!.channels);
+  return { gradient: unscaled.name, finish: (filter) => scaledFilter(writer.emit, filter, scale) };
 }
 
 /** Drops the channels that fill up blocks. */

@@ -78,12 +78,6 @@ export class BlockedEmitter {
     return emit.op('Slice', [vector, emit.ints([0]), emit.ints([channels]), emit.ints([0])]);
   }
 
-  /** A tensor [C, …] of so many axes times a padded vector, entry by entry. */
-  scaleRows(x: string, vector: string, channels: number, rank: number): string {
-    const ones = new Array<number>(rank - 1).fill(1);
-    return this.mul(x, this.reshape(this.cutVector(vector, channels), [channels, ...ones]));
-  }
-
   /** Plain to blocked. The kernel wants a multiple of 4 channels; it fills up to the block itself. */
   toBlocked(x: string, { channels }: MapShape): string {
     const missing = (4 - (channels % 4)) % 4;

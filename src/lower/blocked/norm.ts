@@ -85,10 +85,12 @@ export const normRules: BlockedRules = {
 function centre(writer: BlockedWriter, x: Value, shape: MapShape): { average: string; shifted: string } {
   const { blocked, emit } = writer;
   const held = writer.takeDeferred(x);
-  const average = held?.mean?.();
-  if (held && average) return { average, shifted: held.write({ shift: emit.op('Neg', [average]) }) };
+  if (held?.mean) {
+    const average = held.mean();
+    return { average, shifted: held.write({ shift: emit.op('Neg', [average]) }) };
+  }
   const input = held?.write({}) ?? writer.asBlocked(x);
-  const mean = blocked.channelMean(input, shape);
+  const average = blocked.channelMean(input, shape);
   const ones = emit.floats(new Float32Array(blocked.padded(shape.channels)).fill(1));
-  return { average: mean, shifted: blocked.affine(input, shape, ones, emit.op('Neg', [mean])) };
+  return { average, shifted: blocked.affine(input, shape, ones, emit.op('Neg', [average])) };
 }

@@ -1,6 +1,7 @@
 /** The input gradient of convolution in standard ONNX. */
 import { type Node, staticDim, staticShape } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
+import { scaledFilter } from '../scaled-filter.js';
 import { cropped } from './crop.js';
 
 /** @param inputs names of the output's cotangent and of the filter */
@@ -13,11 +14,6 @@ export function convInputGrad(
   const operands = unscaled ? [unscaled.name, scaledFilter(emit, weight!, unscaled.scale)] : [cotangent!, weight!];
   const [down, across] = node.attributes.strides;
   return down === 1 && across === 1 ? flippedConv(emit, node, operands) : transposedConv(emit, node, operands);
-}
-
-/** A filter [O, C, kh, kw] times a number for each of its outputs. @param scale [O] */
-export function scaledFilter(emit: Emitter, filter: string, scale: string): string {
-  return emit.op('Mul', [filter, emit.op('Reshape', [scale, emit.ints([-1, 1, 1, 1])])]);
 }
 
 /** With stride 1 it is a convolution with the filter turned by 180° and its channels swapped within each group. */

@@ -2,7 +2,7 @@
 import { elementCount } from '../../files/tensor.js';
 import { type Node, staticShape } from '../../graph/index.js';
 import type { Emitter } from '../emitter.js';
-import { scaledFilter } from './conv-input-grad.js';
+import { scaledFilter } from '../scaled-filter.js';
 import { cropped, type Pads } from './crop.js';
 import { everyTapReads, shiftedProducts } from './shifted-products.js';
 

@@ -1,7 +1,6 @@
 /** What the C library does with memory that is freed. */
 import koffi from 'koffi';
 import { expect, test } from 'vitest';
-import { residentMemory } from '../../pipeline/index.js';
 import { returnLargeBlocks } from './malloc.js';
 
 /** glibc, or null where the C library is another one. */
@@ -26,8 +25,8 @@ test.skipIf(library === null)('blocks that are freed go back, though larger ones
     return block;
   });
   const above = malloc(1 << 19);
-  const before = residentMemory().now;
+  const before = process.memoryUsage.rss();
   blocks.forEach(free);
-  expect(before - residentMemory().now).toBeGreaterThan(60 << 20);
+  expect(before - process.memoryUsage.rss()).toBeGreaterThan(60 << 20);
   free(above);
 });
