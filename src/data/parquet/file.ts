@@ -141,23 +141,30 @@ async function checkEnds(path: string, handle: FileHandle, size: number): Promis
 function bufferOf(path: string, byteLength: number): AsyncBuffer {
   return {
     byteLength,
-    slice: async (start, end = byteLength) => {
-      const length = end - start;
-      if (!(start >= 0 && length >= 0 && end <= byteLength && length <= MAX_GROUP_BYTES)) {
-        throw invalid(path, `points to bytes ${start} to ${end} of its ${byteLength}`);
-      }
-      const bytes = new Uint8Array(length);
-      await withRegularFile(path, async (handle) => {
-        for (let filled = 0; filled < length;) {
-          const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
-          if (bytesRead === 0)
-            throw new InputError('FILE_CHANGED', `${printable(path)}: became shorter while it was read`);
-          filled += bytesRead;
-        }
-      });
-      return bytes.buffer;
+    slice: (start, end = byteLength) => {
+      const bytes = readRange(path, byteLength, start, end);
+      // hyparquet reads ahead; where it then gives up for another reason, nobody waits for what it asked for, and a
+      // failure that nobody waits for ends the process.
+      bytes.catch(() => undefined);
+      return bytes;
     },
   };
+}
+
+async function readRange(path: string, byteLength: number, start: number, end: number): Promise<ArrayBuffer> {
+  const length = end - start;
+  if (!(start >= 0 && length >= 0 && end <= byteLength && length <= MAX_GROUP_BYTES)) {
+    throw invalid(path, `points to bytes ${start} to ${end} of its ${byteLength}`);
+  }
+  const bytes = new Uint8Array(length);
+  await withRegularFile(path, async (handle) => {
+    for (let filled = 0; filled < length;) {
+      const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
+      if (bytesRead === 0) throw new InputError('FILE_CHANGED', `${printable(path)}: became shorter while it was read`);
+      filled += bytesRead;
+    }
+  });
+  return bytes.buffer;
 }
 
 /** Decompression of pages, each to the size that it must have. */
