@@ -143,8 +143,8 @@ function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: n
   /** [N/b, parts, apart, …] → [apart, N/b, parts, …] */
   const partsInside = (inside: string): string => {
     const pixels = height * width * line;
-    if (parts === 1) return blocked.transpose(blocked.reshape(inside, [groups, apart, pixels]), [1, 0, 2]);
     if (apart === 1) return inside;
+    if (parts === 1) return blocked.transpose(blocked.reshape(inside, [groups, apart, pixels]), [1, 0, 2]);
     return blocked.transpose(blocked.reshape(inside, [groups, parts, apart, pixels]), [2, 0, 1, 3]);
   };
   const name = writer.once(x, `images innermost, ${left} and ${right} zeros, ${parts} parts`, () => {

@@ -101,6 +101,22 @@ export class BlockedEmitter {
     return this.emit.op('ReduceMean', [pooled], { axes: [0], keepdims: 0 });
   }
 
+  /** Mean of x·y for each stored channel over N, H and W: [C]. */
+  channelProductMean(x: string, y: string, shape: MapShape): string {
+    const { batch, channels, height, width } = shape;
+    if (typeof batch !== 'number') return this.channelMean(this.mul(x, y), shape);
+    // Each map of x convolved with the one of y as its filter: their product is never written.
+    const maps = batch * this.padded(channels);
+    const one = this.reshape(x, [1, maps, height, width]);
+    const filter = this.reshape(y, [maps, 1, height, width]);
+    const sums = this.reshape(this.op('Conv', [one, filter], { kernel_shape: [height, width], group: maps }), [
+      batch,
+      this.padded(channels),
+    ]);
+    const perImage = this.emit.op('ReduceMean', [sums], { axes: [0], keepdims: 0 });
+    return this.mul(perImage, this.scalar(1 / (height * width)));
+  }
+
   /**
    * scale·x + shift (+ sum), per stored channel, as a depthwise 1×1 convolution, which is the fastest such kernel.
    * @param scale, shift [C] as stored

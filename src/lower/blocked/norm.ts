@@ -14,7 +14,7 @@ export const normRules: BlockedRules = {
     const { channels } = shape;
     // Two passes: E[x²] - mean² cancels where the mean is large.
     const { average, shifted } = centre(writer, x, shape);
-    const spread = blocked.channelMean(blocked.mul(shifted, shifted), shape);
+    const spread = blocked.channelProductMean(shifted, shifted, shape);
     const inverse = emit.op('Reciprocal', [
       emit.op('Sqrt', [emit.op('Add', [spread, blocked.scalar(node.attributes.epsilon)])]),
     ]);
@@ -46,7 +46,7 @@ export const normRules: BlockedRules = {
     const x = writer.asBlocked(centred);
     const inverse = blocked.padVector(writer.plain(rstd), channels);
     const meanDy = blocked.channelMean(dy, shape);
-    const meanProduct = blocked.mul(blocked.channelMean(blocked.mul(dy, x), shape), inverse);
+    const meanProduct = blocked.mul(blocked.channelProductMean(dy, x, shape), inverse);
     const scale = blocked.mul(blocked.padVector(writer.plain(gamma), channels), inverse);
     const slope = emit.op('Neg', [blocked.mul(meanProduct, inverse)]);
     const unscaled = blocked.affine(x, shape, slope, emit.op('Neg', [meanDy]), { sum: dy });
