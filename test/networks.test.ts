@@ -4,9 +4,10 @@ import type { HostTensor } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
 import { trainOnBatch } from '../src/pipeline/index.js';
 import { parseRecipe, type Recipe } from '../src/recipe/index.js';
-import { noiseImages } from './support/small-recipe.js';
+import { untiedImages } from './support/untied-images.js';
 
-const batch = 8;
+/** Enough for the blocked kernels of every CPU. */
+const batch = 16;
 
 function recipeOf(network: object, boundaries: readonly string[], local: object): Recipe {
   return parseRecipe(
@@ -74,7 +75,6 @@ const numbers = (tensor: HostTensor): Float32Array => tensor.data as Float32Arra
 
 describe.each(networks)('%s', (_name, recipe) => {
   const weights = initialWeights(recipe);
-  const image = noiseImages(recipe, batch);
   const label = {
     dtype: 'int64',
     shape: [batch],
@@ -82,6 +82,7 @@ describe.each(networks)('%s', (_name, recipe) => {
   } as const;
 
   test('fused, sync, portable and blocked give the same losses and gradients', async () => {
+    const image = await untiedImages(recipe, weights, label);
     const [expected, ...others] = await inTurn(ways, (way) =>
       trainOnBatch(recipe, weights, { image, label }, { ...way, threads: 1 }, { weights: 'weights' }),
     );
@@ -91,7 +92,7 @@ describe.each(networks)('%s', (_name, recipe) => {
       for (const [name, tensor] of expected!) {
         if (name.startsWith('param/')) continue;
         const error = distance(numbers(found.get(name)!), numbers(tensor), name.startsWith('grad/') ? least : 0);
-        expect(error, `${ways[i + 1]!.schedule} ${ways[i + 1]!.lowering} ${name}`).toBeLessThan(1e-3);
+        expect(error, `${ways[i + 1]!.schedule} ${ways[i + 1]!.lowering} ${name}`).toBeLessThan(1e-4);
       }
     });
   }, 120_000);

@@ -3,7 +3,7 @@ import { type Node, staticShape, type Value } from '../../graph/index.js';
 import { gemm } from '../gemm.js';
 import { scaledFilter } from '../scaled-filter.js';
 import { type Grouping, groupingOf, splitFilter } from './groups.js';
-import { type BlockedEmitter, mapShape } from './layout.js';
+import { type BlockedEmitter, mapShape, type MapShape } from './layout.js';
 import type { BlockedWriter } from './writer.js';
 
 export function convWeightGrad(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean {
@@ -49,7 +49,7 @@ function pointwise(writer: BlockedWriter, node: Node<'ConvWeightGrad'>): boolean
 }
 
 /**
- * dW is the correlation of the input with the cotangent, summed over the batch. Images take the place of channels: groups of b images are convolved at
+ * dW is the correlation of the input with the cotangent, summed over the batch. Images take the place of channels: groups of images are convolved at
  * once, the cotangent being the filter and its images the filter's input channels; what remains is a sum over the groups. The forward stride becomes
  * the dilation. Channels of the input are images of this convolution, or, as many as are in a block, pixels beside each other: their results come out
  * beside each other too, if the filter's columns are that far apart.
@@ -68,14 +68,12 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, groupi
   const bottom = end(0, height, outHeight);
   const right = end(1, width, outWidth);
   if (batch % b !== 0 || bottom < 0 || right < 0) return false;
-  const groups = batch / b;
   const parts = grouping ? grouping.groups / grouping.merged : 1;
   const storedOut = blocked.padded(out);
-  const pixels = (storedOut / b) * outHeight * outWidth;
   const { gradient, finish } = gradientOf(writer, cotangent);
-  const asFilter = blocked.toChannelsLast(blocked.reshape(gradient, [groups, b * b, pixels, 1]), b * b);
-  const filter = blocked.reshape(asFilter, [groups * storedOut, b, outHeight, outWidth]);
-  const input = imagesInnermost(writer, x, pads[1], right, parts);
+  const input = imagesAsChannels(writer, x, pads[1], right, parts);
+  const groups = batch / input.atOnce;
+  const filter = imagesAsFilter(blocked, gradient, mapShape(cotangent)!, input.atOnce);
   const product = blocked.op('Conv', [input.name, filter], {
     kernel_shape: [outHeight, outWidth],
     dilations: [strides[0], strides[1] * input.beside],
@@ -122,38 +120,70 @@ function cutFilter(
 }
 
 /** A map as the input of `correlation`: the channels of one of its parts are `apart` images with `beside` pixels in the place of each. */
-interface ImagesInnermost {
-  /** [apart, N·parts, H, (left + W + right)·beside], blocked, that is [apart, N/b, parts, H, (left + W + right)·beside, b]. */
+interface ImagesAsChannels {
+  /** [apart, N·parts, H, (left + W + right)·beside] */
   readonly name: string;
+  /** Images in a group: a block of them beside each other, or fewer, each a map of its own. */
+  readonly atOnce: number;
   readonly apart: number;
   readonly beside: number;
 }
 
+/** With so few blocks of channels it is faster to leave images apart than to put them beside each other. */
+const FEW_BLOCKS = 2;
+
 /** Puts images in the place of channels and zeros beside every row. Columns are padded here and rows by the kernel, which is faster so. */
-function imagesInnermost(writer: BlockedWriter, x: Value, left: number, right: number, parts: number): ImagesInnermost {
+function imagesAsChannels(
+  writer: BlockedWriter,
+  x: Value,
+  left: number,
+  right: number,
+  parts: number,
+): ImagesAsChannels {
   const { blocked, emit } = writer;
   const b = blocked.block;
   const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
-  const groups = batch / b;
   // What is blocked already has the channels of a block beside each other.
   const beside = writer.isBlocked(x) ? b : 1;
-  const all = beside === 1 ? channels : blocked.padded(channels) / b;
-  const apart = all / parts;
-  const line = beside * b;
-  /** [N/b, parts, apart, …] → [apart, N/b, parts, …] */
-  const partsInside = (inside: string): string => {
-    const pixels = height * width * line;
-    if (apart === 1) return inside;
-    if (parts === 1) return blocked.transpose(blocked.reshape(inside, [groups, apart, pixels]), [1, 0, 2]);
-    return blocked.transpose(blocked.reshape(inside, [groups, parts, apart, pixels]), [2, 0, 1, 3]);
-  };
-  const name = writer.once(x, `images innermost, ${left} and ${right} zeros, ${parts} parts`, () => {
+  const apart = (beside === 1 ? channels : blocked.padded(channels) / b) / parts;
+  const innermost = apart > FEW_BLOCKS;
+  // The kernels take fewer channels than a block has as they are.
+  const atOnce = innermost ? b : b / 2;
+  const groups = batch / atOnce;
+  const inside = innermost ? b : 1;
+  const line = inside * beside;
+  const pixels = height * width * beside;
+  const name = writer.once(x, `images as channels, ${left} and ${right} zeros, ${parts} parts`, () => {
     const source = beside === 1 ? writer.plain(x) : writer.asBlocked(x);
-    const flat = blocked.reshape(source, [1, batch, all * height * width * beside, 1]);
-    const inside = blocked.op('ReorderInput', [flat]);
-    const rows = blocked.reshape(partsInside(inside), [all * groups * height, width * line]);
+    const moved = innermost
+      ? blocked.permute(
+          imagesInnermost(blocked, source, [batch, pixels * apart * parts]),
+          [groups, parts, apart, pixels * inside],
+          [2, 0, 1, 3],
+        )
+      : blocked.permute(source, [groups, atOnce, parts, apart, pixels], [3, 0, 2, 1, 4]);
+    const rows = blocked.reshape(moved, [apart * parts * (batch / inside) * height, width * line]);
     const widened = emit.op('Pad', [rows, emit.ints([0, left * line, 0, right * line])]);
     return blocked.reshape(widened, [apart, batch * parts, height, (left + width + right) * beside]);
   });
-  return { name, apart, beside };
+  return { name, atOnce, apart, beside };
+}
+
+/** The cotangent [N, O, H, W] as the filter of `correlation`: for each group of images [O/b, images, H, W, b]. */
+function imagesAsFilter(blocked: BlockedEmitter, gradient: string, shape: MapShape, atOnce: number): string {
+  const b = blocked.block;
+  const groups = Number(shape.batch) / atOnce;
+  const blocks = blocked.padded(shape.channels) / b;
+  const pixels = shape.height * shape.width;
+  const stored = [groups * blocks * b, atOnce, shape.height, shape.width];
+  if (atOnce < b) {
+    return blocked.reshape(blocked.permute(gradient, [groups, atOnce, blocks, pixels * b], [0, 2, 1, 3]), stored);
+  }
+  const images = blocked.reshape(gradient, [groups, b * b, blocks * pixels, 1]);
+  return blocked.reshape(blocked.toChannelsLast(images, b * b), stored);
+}
+
+/** [N, elements] as [N/b, elements, b]. */
+function imagesInnermost(blocked: BlockedEmitter, x: string, [batch, elements]: readonly [number, number]): string {
+  return blocked.op('ReorderInput', [blocked.reshape(x, [1, batch, elements, 1])]);
 }

@@ -72,6 +72,24 @@ describe('grouped convolutions', () => {
   });
 });
 
+describe('filter gradients', () => {
+  test.each([
+    ['one block of channels', 16, 16, 1, 1],
+    ['more outputs', 16, 48, 1, 1],
+    ['outputs that fill no block', 16, 12, 1, 1],
+    ['two blocks', 32, 32, 1, 1],
+    ['many blocks', 48, 32, 1, 1],
+    ['stride 2', 16, 32, 2, 1],
+    ['many blocks, stride 2', 48, 16, 2, 1],
+    ['groups of few blocks', 64, 64, 1, 2],
+    ['groups of many blocks', 96, 32, 1, 2],
+  ])('%s', async (_name, channels, out, stride, groups) => {
+    const { graph, y } = sandwich(32, channels, [2, 4], out, 3, { stride, padding: 1, groups });
+    const { portable } = await compare(graph, y);
+    if (lowering.block) expect(portable).toEqual([]);
+  });
+});
+
 describe('the layers of an ImageNet network', () => {
   test('stem: 7×7 with stride 2, max pool 3×3 with stride 2', async () => {
     const graph = new Graph('stem');

@@ -50,6 +50,18 @@ export class BlockedEmitter {
     return this.emit.op('Transpose', [x], { perm });
   }
 
+  /** The axes of `shape` in another order. Nothing is emitted where those that move have length 1. */
+  permute(x: string, shape: readonly number[], perm: readonly number[]): string {
+    const moving = perm.filter((axis) => shape[axis] !== 1);
+    const axes = moving.toSorted((a, b) => a - b);
+    if (moving.every((axis, i) => axis === axes[i])) return x;
+    const long = axes.map((axis) => shape[axis]!);
+    return this.transpose(
+      this.reshape(x, long),
+      moving.map((axis) => axes.indexOf(axis)),
+    );
+  }
+
   mul(a: string, b: string): string {
     return this.emit.op('Mul', [a, b]);
   }
