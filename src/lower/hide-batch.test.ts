@@ -95,6 +95,40 @@ describe('hideBatch', () => {
     expect(targets(hideBatch(model, new Set(), 1))[1]).toEqual([3, 1, 5, 1]);
   });
 
+  test('gives a sum and the convolution that adds to it one name for the batch, each chain of them another', () => {
+    const conv = (inputs: string[], output: string): OnnxNode => {
+      return { ...node('Conv', inputs, output), domain: 'com.microsoft.nchwc' };
+    };
+    const nodes = [
+      node('Relu', ['x'], 'a'),
+      node('Neg', ['x'], 'b'),
+      conv(['x', 'filter', '', 'a'], 'c'), // onto a
+      conv(['x', 'filter', '', 'c'], 'd'), // onto the same again
+      conv(['x', 'filter', '', 'b'], 'e'), // onto another
+      conv(['d', 'filter', '', 'x'], 'f'), // onto what is not the graph's own
+      conv(['e', 'filter', '', 'f'], 'y'), // into what is not
+    ];
+    const map = [4, 8, 2, 2];
+    const graph: OnnxModel['graph'] = {
+      name: 'sums',
+      nodes,
+      inputs: [
+        { name: 'x', dtype: 'float32', shape: map },
+        { name: 'filter', dtype: 'float32', shape: [8, 8, 1, 1] },
+      ],
+      outputs: [{ name: 'y', dtype: 'float32', shape: map }],
+      initializers: [],
+    };
+    const hidden = hideBatch({ irVersion: 8, opsets: { '': 17 }, graph }, new Set(['x', 'y']), 8);
+    expect(hidden.graph.valueInfos!.map(({ name, shape }) => [name, ...shape!])).toEqual([
+      ['a', 'batch of a', 8, 2, 2],
+      ['c', 'batch of a', 8, 2, 2],
+      ['d', 'batch of a', 8, 2, 2],
+      ['b', 'batch of b', 8, 2, 2],
+      ['e', 'batch of b', 8, 2, 2],
+    ]);
+  });
+
   test('drops constants that nothing reads any more, and keeps those that something does', () => {
     const nodes = [node('Reshape', ['x', 'a'], 'y'), node('Tile', ['y', 'a'], 'z'), node('Reshape', ['z', 'b'], 'w')];
     const { graph } = hideBatch(modelOf(nodes, [constant('a', [1, 2]), constant('b', [9])]), new Set(), 1);

@@ -4,10 +4,16 @@
  * The planner gives a value the buffer of any dead one whose shape it knows to be the same, and holds that buffer from the first of its values to the last.
  * Maps of one size are made and die all over a training step, so memory would be held through most of it that nothing is in. With
  * a dimension that is neither a number nor a name, each value is allocated when it is made and freed after its last reader.
+ *
+ * But for sums that convolutions add to: those and the result are given a name of their own for the batch. The kernel writes its result over the sum if it
+ * knows their sizes to be equal and nobody else reads the sum, and copies it first otherwise.
  */
 import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from '../onnx/model.js';
 import { int64s, int64Bytes } from './int64.js';
 import { type KnownShape, valueShapes } from './value-shapes.js';
+
+/** Which input of a blocked convolution its result is added to. */
+const SUM = 3;
 
 /**
  * @param batched inputs and outputs of the model whose first dimension is to be hidden
@@ -20,7 +26,8 @@ export function hideBatch(model: OnnxModel, batched: ReadonlySet<string>, block:
     batched.has(info.name) && info.shape
       ? { ...info, shape: info.shape.map((dim, i) => (i === 0 ? null : dim)) }
       : info;
-  const opener = new TargetOpener(model, block);
+  const shapes = shapesIfNeeded(model, block);
+  const opener = new TargetOpener(model, shapes);
   const nodes = graph.nodes.map((node) => opener.open(node));
   return {
     ...model,
@@ -30,21 +37,45 @@ export function hideBatch(model: OnnxModel, batched: ReadonlySet<string>, block:
       inputs: graph.inputs.map(hide),
       outputs: graph.outputs.map(hide),
       initializers: opener.initializers(nodes),
+      valueInfos: sumsOfConvolutions(model, shapes),
     },
   };
+}
+
+const addsToSum = ({ domain, opType, inputs }: OnnxNode): boolean =>
+  domain !== '' && opType === 'Conv' && inputs.length > SUM;
+
+/** Only expansions and sums need shapes. */
+function shapesIfNeeded(model: OnnxModel, block: number): ReadonlyMap<string, KnownShape> {
+  const { graph } = model;
+  const needed = graph.nodes.some((node) => node.opType === 'Expand' || addsToSum(node));
+  return needed ? valueShapes(graph, block) : new Map();
+}
+
+/** Sums and the results that may be written over them, with one name for the batch of both, which no others have. */
+function sumsOfConvolutions({ graph }: OnnxModel, shapes: ReadonlyMap<string, KnownShape>): OnnxValueInfo[] {
+  const outer = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+  const batches = new Map<string, string>();
+  for (const { inputs, outputs } of graph.nodes.filter(addsToSum)) {
+    const [sum, result] = [inputs[SUM]!, outputs[0]!];
+    if (outer.has(sum) || outer.has(result)) continue;
+    const batch = batches.get(sum) ?? `batch of ${sum}`;
+    batches.set(sum, batch).set(result, batch);
+  }
+  return Array.from(batches, ([name, batch]) => {
+    return { name, dtype: 'float32', shape: [batch, ...shapes.get(name)!.slice(1)] };
+  });
 }
 
 /** Takes from the constants that say what shape a result shall have what is known without them. */
 class TargetOpener {
   private readonly constants: Map<string, OnnxTensor>;
-  private readonly shapes: ReadonlyMap<string, KnownShape>;
 
-  constructor(model: OnnxModel, block: number) {
-    const { graph } = model;
+  constructor(
+    { graph }: OnnxModel,
+    private readonly shapes: ReadonlyMap<string, KnownShape>,
+  ) {
     this.constants = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
-    // Only expansions need shapes.
-    const expands = graph.nodes.some(({ opType }) => opType === 'Expand');
-    this.shapes = expands ? valueShapes(graph, block) : new Map();
   }
 
   open(node: OnnxNode): OnnxNode {
