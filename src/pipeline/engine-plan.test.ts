@@ -3,16 +3,18 @@ import { availableParallelism } from 'node:os';
 import { expect, test } from 'vitest';
 import { type Plan, threading } from './engine-plan.js';
 
-const plan = (threads: number, stages: number): Plan => ({
-  schedule: stages > 1 ? 'async' : 'sync',
+const plan = (threads: number, stages: number, schedule: Plan['schedule'] = stages > 1 ? 'async' : 'sync'): Plan => ({
+  schedule,
   delay: 0,
   stages,
   balance: 'time',
   threads,
 });
 
-test('one busy core: as lean as can be', () => {
-  expect(threading(plan(1, 1))).toEqual({ threads: 1, runThreads: 0, spinning: false });
+test('one busy core: as lean as can be, but where a step is many runs', () => {
+  expect(threading(plan(1, 1, 'fused'))).toEqual({ threads: 1, runThreads: 0, spinning: false });
+  expect(threading(plan(1, 1, 'async'))).toEqual({ threads: 1, runThreads: 0, spinning: false });
+  expect(threading(plan(1, 1, 'sync'))).toEqual({ threads: 1, runThreads: 1, spinning: false });
 });
 
 test('stages of one thread: a thread for the runs of each, and nothing to spin', () => {

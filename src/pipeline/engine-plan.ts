@@ -15,12 +15,13 @@ export interface Plan {
 }
 
 /**
- * How a runtime on the CPU computes a plan. Where several cores are busy, runs have threads of their own, which stay on their cores; and where no others need the
- * cores, threads without work spin, since an operator takes no longer than to wake them.
+ * How a runtime on the CPU computes a plan. Where several cores are busy, or many runs follow each other, these have threads of their own, which stay on their
+ * cores; and where no others need the cores, threads without work spin, since an operator takes no longer than to wake them.
  */
-export function threading({ threads, stages }: Plan): NativeRuntimeOptions {
+export function threading({ schedule, threads, stages }: Plan): NativeRuntimeOptions {
   const busy = threads * stages;
-  return { threads, runThreads: busy === 1 ? 0 : stages, spinning: threads > 1 && busy <= availableParallelism() };
+  const shared = busy === 1 && schedule !== 'sync';
+  return { threads, runThreads: shared ? 0 : stages, spinning: threads > 1 && busy <= availableParallelism() };
 }
 
 /** @throws InputError for what does not exist or does not go together */
