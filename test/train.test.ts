@@ -165,6 +165,17 @@ describe('a run', () => {
     expect(warnings).toEqual([expect.stringMatching(/one epoch alone learns nothing/)]);
   });
 
+  test('warns where the epochs end before the steps that are asked for', async () => {
+    const folder = newFolder();
+    const warnings: string[] = [];
+    const options = { folder, epochs: 1, steps: stepsPerEpoch + 1, threads: 1 };
+    const { step } = await train(recipe, options, { warn: (line) => warnings.push(line) });
+    expect(step).toBe(stepsPerEpoch);
+    expect(warnings).toEqual([
+      `--steps: found ${stepsPerEpoch + 1}, but training ends with the recipe's epochs: found 1, of ${stepsPerEpoch} steps each`,
+    ]);
+  });
+
   test('takes over an empty folder', async () => {
     const folder = newFolder();
     mkdirSync(folder);

@@ -11,8 +11,8 @@ export const epochsOption = () =>
 export const stepsOption = () => integerOption('--steps <n>', 'optimizer steps', 1, Number.MAX_SAFE_INTEGER);
 export const batchOption = () =>
   integerOption('--batch <n>', 'images per step, instead of what the recipe says', 1, 65536);
-export const threadsOption = () =>
-  integerOption('--threads <n>', 'threads to compute with (default: all cores; async: 1 for each stage)', 1, 1024);
+export const threadsOption = (usual = 'all cores; async: 1 for each stage') =>
+  integerOption('--threads <n>', `threads to compute with (default: ${usual})`, 1, 1024);
 export const delayOption = () =>
   integerOption('--delay <d>', 'async: batches by which updates that wait for a relay are late (default: 0)', 0, 64);
 export const stagesOption = () =>

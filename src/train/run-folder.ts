@@ -95,13 +95,11 @@ async function real(path: string): Promise<string> {
 
 /** @throws InputError `RUN_MISSING` */
 async function requireRun(folder: string): Promise<void> {
-  const names = await listFolder(folder);
-  const at = printable(folder);
-  if (names === null) throw new InputError('RUN_MISSING', `${at}: no such folder; allowed: the folder of a run`);
-  if (!names.includes(RECIPE)) {
-    const found = names.length === 0 ? 'is empty' : `holds no ${RECIPE}`;
-    throw new InputError('RUN_MISSING', `${at}: ${found}; allowed: the folder of a run`);
-  }
+  const missing = (found: string): InputError =>
+    new InputError('RUN_MISSING', `${printable(folder)}: ${found}; allowed: the folder of a run`);
+  const names = await listFolder(folder, () => missing('is a file'));
+  if (names === null) throw missing('no such folder');
+  if (!names.includes(RECIPE)) throw missing(names.length === 0 ? 'is empty' : `holds no ${RECIPE}`);
 }
 
 /**
@@ -169,17 +167,15 @@ export async function createRun(
   }
 }
 
-/** Names in a folder; null where there is none. */
-async function listFolder(folder: string): Promise<string[] | null> {
+const notAFolder = (path: string): InputError =>
+  new InputError('OUTPUT_NOT_WRITABLE', `${printable(path)}: is a file; a folder is needed`);
+
+/** Names in a folder; null where there is none. @param refusal of a file */
+async function listFolder(folder: string, refusal = notAFolder): Promise<string[] | null> {
   try {
     return await readdir(folder);
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return null;
-    if (errnoCode(error) === 'ENOTDIR') {
-      throw new InputError('OUTPUT_NOT_WRITABLE', `${printable(folder)}: is a file; a folder is needed`, {
-        cause: error,
-      });
-    }
-    throw readError(folder, error);
+    throw errnoCode(error) === 'ENOTDIR' ? refusal(folder) : readError(folder, error);
   }
 }

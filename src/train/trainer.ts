@@ -35,6 +35,7 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
   warnOfNoLearning(beginning.recipe, listener);
   const data = await loadTrainingData(beginning.recipe, options.data);
   requireSameData(beginning, data.hash);
+  warnOfEarlyEnd(beginning.recipe, options, data.train.batchesPerEpoch, listener);
   await using tracing = await openTrace(options, beginning.recipe.name, listener);
   const { schedule = 'sync', lowering, device = 'cpu', threads, delay, stages, balance, note } = options;
   const toldOf: TrainOptions['trace'] = (event) => {
@@ -89,5 +90,13 @@ function warnOfNoLearning(recipe: Recipe, { warn }: TrainListener): void {
   if (type !== 'cosine' || epochs > 1 || learningRate(recipe, 1) > 0) return;
   warn?.(
     'schedule: the cosine is 0 in its last epoch, so one epoch alone learns nothing: train more, or use "constant"',
+  );
+}
+
+function warnOfEarlyEnd(recipe: Recipe, { steps }: TrainOptions, perEpoch: number, { warn }: TrainListener): void {
+  const { epochs } = recipe.schedule;
+  if (steps === undefined || steps <= epochs * perEpoch) return;
+  warn?.(
+    `--steps: found ${steps}, but training ends with the recipe's epochs: found ${epochs}, of ${perEpoch} steps each`,
   );
 }

@@ -23,7 +23,7 @@ The NATS server needs JetStream: nats-server -js. See docs/cluster.md for creden
 export const addWorker: AddCommand = (program, streams) => {
   const command = newCommand(program, 'worker', 'train stages for coordinators, over a NATS server')
     .addOption(connectOption().makeOptionMandatory())
-    .addOption(threadsOption())
+    .addOption(threadsOption('all cores'))
     .option('--recipe <recipe>', 'serve this recipe only');
   addClusterOptions(command)
     .addHelpText('after', details)
