@@ -3,7 +3,7 @@
  *
  * Its planner walks over the nodes in the order in which they run. A view lies in its operand. A kernel that can write over an operand does so at the operand's
  * last use. Any other value takes the buffer of the value that died last of those of its shape, which is held from its first value to its last; but
- * for the latter two, shapes must be known before the graph runs (see `hideBatch`).
+ * for the latter two, shapes must be known before the graph runs, or be told by the same names (see `hideBatch`).
  */
 import type { OnnxGraph, OnnxNode } from '../onnx/model.js';
 import { executionOrder } from './execution-order.js';
@@ -52,6 +52,8 @@ class BufferPlanner {
   private readonly idle = new Map<string, string[]>();
   /** Index of the node after which nothing uses a buffer, so far. */
   private readonly idleSince = new Map<string, number>();
+  /** What the graph itself tells of shapes that are not known. */
+  private readonly told: ReadonlyMap<string, string>;
 
   constructor(
     graph: OnnxGraph,
@@ -59,6 +61,7 @@ class BufferPlanner {
   ) {
     this.nodes = executionOrder(graph.nodes);
     this.outputs = new Set(graph.outputs.map(({ name }) => name));
+    this.told = new Map(graph.valueInfos?.map(({ name, shape }) => [name, shape!.join()]));
     for (const { name } of [...graph.inputs, ...graph.initializers]) this.buffers.set(name, null);
     const read = this.nodes.flatMap(({ inputs }) => inputs);
     for (const value of [...read, ...this.outputs]) this.uses.set(value, (this.uses.get(value) ?? 0) + 1);
@@ -111,7 +114,8 @@ class BufferPlanner {
   /** As a text; null where it is not known, or has no dimension. */
   private shapeOf(value: string): string | null {
     const shape = this.shapes.get(value)!;
-    return shape.length === 0 || shape.some(Number.isNaN) ? null : shape.join();
+    if (shape.some(Number.isNaN)) return this.told.get(value) ?? null;
+    return shape.length === 0 ? null : shape.join();
   }
 
   /** Counts uses down; a buffer without any is idle from then on. */

@@ -100,6 +100,15 @@ describe('where shapes are known', () => {
     expect(steps(graphOf(['a = Relu(x)', 'b = Relu(a)'], ['a', 'b']), sizes)).toEqual(['a: a; ', 'b: b; ']);
   });
 
+  test('shapes that the graph tells by the same names are as good as known', () => {
+    const graph = graphOf(['a = Tile(x)', 'b = Relu(a)', 'c = Neg(b)', 'd = Neg(c)'], ['d']);
+    const info = (name: string, batch: string) => ({ name, dtype: 'float32' as const, shape: [batch, 8] });
+    const told = { ...graph, valueInfos: [info('a', 'batch of a'), info('b', 'batch of a'), info('c', 'batch of c')] };
+    const sizes = shapes({ a: [NaN, 8], b: [NaN, 8], c: [NaN, 8], d: [1] });
+    expect(steps(graph, sizes)).toEqual(['a: a; ', 'b: b; a', 'c: c; b', 'd: d; c']);
+    expect(steps(told, sizes)).toEqual(['a: a; ', 'b: ; ', 'c: c; a', 'd: d; c']);
+  });
+
   test('shapes that are known in part, and numbers, are not matched', () => {
     const nodes = ['a = Tile(x)', 'b = Relu(a)', 'c = Neg(b)', 'd = Neg(c)'];
     const found = steps(graphOf(nodes, ['d']), shapes({ a: [2, NaN], b: [2, NaN], c: [2, NaN], d: [1] }));
