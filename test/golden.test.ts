@@ -5,11 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import type { NamedTensors } from '../src/files/tensor.js';
 import { buildStep } from '../src/local/index.js';
-import { portable } from '../src/lower/index.js';
-import { batchFrom, chooseLowering, trainOnBatch } from '../src/pipeline/index.js';
-import { reluTies } from '../src/pipeline/relu-ties.js';
-import { createNativeRuntime } from '../src/runtime/native/index.js';
+import { batchFrom, trainOnBatch } from '../src/pipeline/index.js';
 import { goldenRecipe, goldenTensors } from './support/golden.js';
+import { tiesWithPortable } from './support/relu-ties.js';
 
 const expected = goldenTensors('expected');
 const weights = goldenTensors('weights');
@@ -35,16 +33,10 @@ function errors(prefix: string, found: NamedTensors): Map<string, number> {
  * kernels of this CPU. It is on the way of its own module's gradients, and of the relay to the module below.
  */
 async function modulesWithTies(choice: string): Promise<Set<number>> {
-  const runtime = await createNativeRuntime({ threads: 2 });
-  try {
-    const { lowering } = await chooseLowering(choice, runtime);
-    const values = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
-    const relus = await reluTies(goldenRecipe, values, runtime, [portable, lowering]);
-    const tied = relus.filter(({ ties }) => ties > 0).map(({ name }) => Number.parseInt(name, 10));
-    return new Set(tied.flatMap((module) => (module === 0 ? [0] : [module - 1, module])));
-  } finally {
-    runtime.dispose();
-  }
+  const values = new Map([...weights, ['image', batch.image], ['label', batch.label]]);
+  const relus = await tiesWithPortable(goldenRecipe, values, choice);
+  const tied = relus.map(({ name }) => Number.parseInt(name, 10));
+  return new Set(tied.flatMap((module) => (module === 0 ? [0] : [module - 1, module])));
 }
 
 const { modules } = buildStep(goldenRecipe, goldenRecipe.data.batch);

@@ -172,7 +172,7 @@ describe('a run', () => {
     const { step } = await train(recipe, options, { warn: (line) => warnings.push(line) });
     expect(step).toBe(stepsPerEpoch);
     expect(warnings).toEqual([
-      `--steps: found ${stepsPerEpoch + 1}, but training ends with the recipe's epochs: found 1, of ${stepsPerEpoch} steps each`,
+      `--steps: found ${stepsPerEpoch + 1}, but training ends after ${stepsPerEpoch} (epochs × steps of each: 1 × ${stepsPerEpoch})`,
     ]);
   });
 

@@ -31,7 +31,7 @@ function refuseEmpty(command: Command): void {
     if ([command.processedArgs[i]].flat().includes('')) refuse(argument.name(), 'the name of a file or folder');
   });
   for (const option of command.options) {
-    if (command.getOptionValue(option.attributeName()) === '') refuse(option.long!, /<.*>/.exec(option.flags)![0]);
+    if (command.getOptionValue(option.attributeName()) === '') refuse(option.long!, option.flags.split(' ').at(-1)!);
   }
 }
 

@@ -2,16 +2,15 @@
  * The folder of a comparison: one process at a time works in it, and comparison-settings.json says what it was begun with, so that it goes on under equal
  * conditions only.
  */
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { ensureDirectory, isLeftover, removeLeftovers, writeFileAtomic } from '../files/atomic.js';
 import { decodeJson } from '../files/json.js';
+import { listFolder } from '../files/list-folder.js';
 import { printable } from '../files/printable.js';
 import { ProcessLock } from '../files/process-lock.js';
 import { readFileBytes } from '../files/read.js';
-import { errnoCode, readError } from '../files/system-errors.js';
 import { firstDifference } from '../train/index.js';
 import { LOCK, SETTINGS } from './files.js';
 import type { SharedOptions } from './messages.js';
@@ -47,7 +46,7 @@ export async function takeFolder(folder: string, options: SharedOptions): Promis
 
 /** Whether the folder is that of a comparison; not where it is new or empty. @throws InputError `OUTPUT_EXISTS` if it is neither */
 async function isBegun(folder: string): Promise<boolean> {
-  const names = await namesIn(folder);
+  const names = (await listFolder(folder)) ?? [];
   if (names.includes(SETTINGS)) return true;
   if (names.every((name) => name === LOCK || isLeftover(name))) return false;
   const allowed = 'allowed: a new or an empty folder, or that of a comparison to go on with';
@@ -79,17 +78,3 @@ function comparable({ data: _data, checkpointEvery: _every, ...rest }: SharedOpt
 }
 
 const sorted = (value: object): string => JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    if (errnoCode(error) === 'ENOTDIR') {
-      throw new InputError('OUTPUT_NOT_WRITABLE', `${printable(folder)}: is a file; a folder is needed`, {
-        cause: error,
-      });
-    }
-    throw readError(folder, error);
-  }
-}

@@ -6,6 +6,7 @@
  * for the latter two, shapes must be known before the graph runs, or be told by the same names (see `hideBatch`).
  */
 import type { OnnxGraph, OnnxNode } from '../onnx/model.js';
+import { convSum, nchwcDomain } from './blocked/layout.js';
 import { executionOrder } from './execution-order.js';
 import type { KnownShape } from './value-shapes.js';
 
@@ -36,7 +37,7 @@ const overwriting: Readonly<Record<string, number>> = {
   Relu: 0,
   Sigmoid: 0,
   Tanh: 0,
-  'com.microsoft.nchwc.Conv': 3,
+  [`${nchwcDomain}.Conv`]: convSum,
 };
 
 class BufferPlanner {

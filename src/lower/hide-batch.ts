@@ -9,11 +9,9 @@
  * knows their sizes to be equal and nobody else reads the sum, and copies it first otherwise.
  */
 import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValueInfo } from '../onnx/model.js';
+import { convSum, nchwcDomain } from './blocked/layout.js';
 import { int64s, int64Bytes } from './int64.js';
 import { type KnownShape, valueShapes } from './value-shapes.js';
-
-/** Which input of a blocked convolution its result is added to. */
-const SUM = 3;
 
 /**
  * @param batched inputs and outputs of the model whose first dimension is to be hidden
@@ -43,7 +41,7 @@ export function hideBatch(model: OnnxModel, batched: ReadonlySet<string>, block:
 }
 
 const addsToSum = ({ domain, opType, inputs }: OnnxNode): boolean =>
-  domain !== '' && opType === 'Conv' && inputs.length > SUM;
+  domain === nchwcDomain && opType === 'Conv' && inputs.length > convSum;
 
 /** Only expansions and sums need shapes. */
 function shapesIfNeeded(model: OnnxModel, block: number): ReadonlyMap<string, KnownShape> {
@@ -57,7 +55,7 @@ function sumsOfConvolutions({ graph }: OnnxModel, shapes: ReadonlyMap<string, Kn
   const outer = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
   const batches = new Map<string, string>();
   for (const { inputs, outputs } of graph.nodes.filter(addsToSum)) {
-    const [sum, result] = [inputs[SUM]!, outputs[0]!];
+    const [sum, result] = [inputs[convSum]!, outputs[0]!];
     if (outer.has(sum) || outer.has(result)) continue;
     const batch = batches.get(sum) ?? `batch of ${sum}`;
     batches.set(sum, batch).set(result, batch);

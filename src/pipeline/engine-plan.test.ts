@@ -13,7 +13,7 @@ const plan = (threads: number, stages: number, schedule: Plan['schedule'] = stag
 
 test('one busy core: as lean as can be, but where a step is many runs', () => {
   expect(threading(plan(1, 1, 'fused'))).toEqual({ threads: 1, runThreads: 0, spinning: false });
-  expect(threading(plan(1, 1, 'async'))).toEqual({ threads: 1, runThreads: 0, spinning: false });
+  expect(threading(plan(1, 1, 'async'))).toEqual({ threads: 1, runThreads: 1, spinning: false });
   expect(threading(plan(1, 1, 'sync'))).toEqual({ threads: 1, runThreads: 1, spinning: false });
 });
 

@@ -15,13 +15,13 @@ export interface Plan {
 }
 
 /**
- * How a runtime on the CPU computes a plan. Where several cores are busy, or many runs follow each other, these have threads of their own, which stay on their
+ * How a runtime on the CPU computes a plan. Where several cores are busy, or a step is many runs, these have threads of their own, which stay on their
  * cores; and where no others need the cores, threads without work spin, since an operator takes no longer than to wake them.
  */
 export function threading({ schedule, threads, stages }: Plan): NativeRuntimeOptions {
   const busy = threads * stages;
-  const shared = busy === 1 && schedule !== 'sync';
-  return { threads, runThreads: shared ? 0 : stages, spinning: threads > 1 && busy <= availableParallelism() };
+  const own = busy > 1 || schedule !== 'fused';
+  return { threads, runThreads: own ? stages : 0, spinning: threads > 1 && busy <= availableParallelism() };
 }
 
 /** @throws InputError for what does not exist or does not go together */

@@ -1,10 +1,10 @@
 /** The run folder: begun once, gone on with only by the same recipe. */
-import { readdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { InputError } from '../errors.js';
 import { ensureDirectory, removeTree, writeDirectoryAtomic, writeFileAtomic } from '../files/atomic.js';
+import { listFolder } from '../files/list-folder.js';
 import { printable } from '../files/printable.js';
-import { errnoCode, readError } from '../files/system-errors.js';
 import { readRecipe, recipeHash, toJson, type Recipe } from '../recipe/index.js';
 import { readLatest, readLatestState, type Checkpoint } from './checkpoint.js';
 import type { CheckpointState } from './checkpoint-state.js';
@@ -95,9 +95,9 @@ async function real(path: string): Promise<string> {
 
 /** @throws InputError `RUN_MISSING` */
 async function requireRun(folder: string): Promise<void> {
-  const missing = (found: string): InputError =>
-    new InputError('RUN_MISSING', `${printable(folder)}: ${found}; allowed: the folder of a run`);
-  const names = await listFolder(folder, () => missing('is a file'));
+  const missing = (found: string, cause?: unknown): InputError =>
+    new InputError('RUN_MISSING', `${printable(folder)}: ${found}; allowed: the folder of a run`, { cause });
+  const names = await listFolder(folder, (_, cause) => missing('is a file', cause));
   if (names === null) throw missing('no such folder');
   if (!names.includes(RECIPE)) throw missing(names.length === 0 ? 'is empty' : `holds no ${RECIPE}`);
 }
@@ -164,18 +164,5 @@ export async function createRun(
   } catch (error) {
     for (const name of (await listFolder(folder)) ?? []) await removeTree(join(folder, name));
     throw error;
-  }
-}
-
-const notAFolder = (path: string): InputError =>
-  new InputError('OUTPUT_NOT_WRITABLE', `${printable(path)}: is a file; a folder is needed`);
-
-/** Names in a folder; null where there is none. @param refusal of a file */
-async function listFolder(folder: string, refusal = notAFolder): Promise<string[] | null> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null;
-    throw errnoCode(error) === 'ENOTDIR' ? refusal(folder) : readError(folder, error);
   }
 }

@@ -95,8 +95,7 @@ function warnOfNoLearning(recipe: Recipe, { warn }: TrainListener): void {
 
 function warnOfEarlyEnd(recipe: Recipe, { steps }: TrainOptions, perEpoch: number, { warn }: TrainListener): void {
   const { epochs } = recipe.schedule;
-  if (steps === undefined || steps <= epochs * perEpoch) return;
-  warn?.(
-    `--steps: found ${steps}, but training ends with the recipe's epochs: found ${epochs}, of ${perEpoch} steps each`,
-  );
+  const total = epochs * perEpoch;
+  if (steps === undefined || steps <= total) return;
+  warn?.(`--steps: found ${steps}, but training ends after ${total} (epochs × steps of each: ${epochs} × ${perEpoch})`);
 }

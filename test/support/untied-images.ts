@@ -1,10 +1,7 @@
 /** Images for comparisons of lowerings to the last digits. */
 import type { HostTensor, NamedTensors } from '../../src/files/tensor.js';
-import { portable } from '../../src/lower/index.js';
-import { chooseLowering } from '../../src/pipeline/index.js';
-import { reluTies } from '../../src/pipeline/relu-ties.js';
 import type { Recipe } from '../../src/recipe/index.js';
-import { createNativeRuntime } from '../../src/runtime/native/index.js';
+import { tiesWithPortable } from './relu-ties.js';
 import { noiseImages } from './small-recipe.js';
 
 /** One in a hundred thousand units or so lies within rounding of zero. */
@@ -21,17 +18,10 @@ export async function untiedImages(
   weights: NamedTensors,
   label: HostTensor<'int64'>,
 ): Promise<HostTensor<'float32'>> {
-  const runtime = await createNativeRuntime({ threads: 1 });
-  try {
-    const { lowering } = await chooseLowering('auto', runtime);
-    for (let seed = 1; seed <= TRIES; seed++) {
-      const image = noiseImages({ ...recipe, seed }, label.shape[0]!);
-      const values = new Map<string, HostTensor>([...weights, ['image', image], ['label', label]]);
-      const relus = await reluTies(recipe, values, runtime, [portable, lowering]);
-      if (relus.every(({ ties }) => ties === 0)) return image;
-    }
-  } finally {
-    runtime.dispose();
+  for (let seed = 1; seed <= TRIES; seed++) {
+    const image = noiseImages({ ...recipe, seed }, label.shape[0]!);
+    const values = new Map<string, HostTensor>([...weights, ['image', image], ['label', label]]);
+    if ((await tiesWithPortable(recipe, values)).length === 0) return image;
   }
   throw new Error(`all of ${TRIES} batches have units within rounding of zero: are the activations wrong?`);
 }

@@ -87,11 +87,7 @@ function correlation(writer: BlockedWriter, node: Node<'ConvWeightGrad'>, groupi
   const summed = groups === 1 ? grouped : emit.op('MatMul', [ones, grouped]);
   const tensor = [input.apart, parts, storedOut / parts / b, taps, input.beside, b];
   const storedIn = input.apart * input.beside;
-  const stored = blocked.reshape(blocked.transpose(blocked.reshape(summed, tensor), [1, 2, 5, 0, 4, 3]), [
-    storedOut,
-    storedIn,
-    ...kernel,
-  ]);
+  const stored = blocked.reshape(blocked.permute(summed, tensor, [1, 2, 5, 0, 4, 3]), [storedOut, storedIn, ...kernel]);
   const filterGrad = grouping
     ? splitFilter(blocked, stored, grouping, kernel)
     : cutFilter(blocked, stored, [storedOut, storedIn], [out, channels]);

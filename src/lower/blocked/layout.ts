@@ -8,6 +8,9 @@ import type { AttributeValue, Emitter } from '../emitter.js';
 
 export const nchwcDomain = 'com.microsoft.nchwc';
 
+/** Which input of the domain's convolution its result is added to, and can be written over. */
+export const convSum = 3;
+
 /** A map [N, C, H, W] of which all but the batch is known. */
 export interface MapShape {
   /** A text where it is known only at run time. */
