@@ -158,11 +158,30 @@ function imagesAsChannels(
           [2, 0, 1, 3],
         )
       : blocked.permute(source, [groups, atOnce, parts, apart, pixels], [3, 0, 2, 1, 4]);
-    const rows = blocked.reshape(moved, [apart * parts * (batch / inside) * height, width * line]);
-    const widened = emit.op('Pad', [rows, emit.ints([0, left * line, 0, right * line])]);
+    const maps = [apart * parts * (batch / inside), height, width * line] as const;
+    const widened = padColumns(blocked, moved, maps, [left * line, right * line]);
     return blocked.reshape(widened, [apart, batch * parts, height, (left + width + right) * beside]);
   });
   return { name, atOnce, apart, beside };
+}
+
+/** Zeros before and behind every row of [maps, H, W]. A depthwise 1×1 convolution with ones adds them no slower than a Pad, and on all threads. */
+function padColumns(
+  blocked: BlockedEmitter,
+  x: string,
+  [maps, height, width]: readonly [number, number, number],
+  [before, after]: readonly [number, number],
+): string {
+  const { emit, block: b } = blocked;
+  if (width % b !== 0 || before % b !== 0 || after % b !== 0) {
+    return emit.op('Pad', [blocked.reshape(x, [maps * height, width]), emit.ints([0, before, 0, after])]);
+  }
+  const ones = emit.floats(new Float32Array(b).fill(1), [b, 1, 1, 1]);
+  return blocked.op('Conv', [blocked.reshape(x, [maps, b, height, width / b]), ones], {
+    kernel_shape: [1, 1],
+    pads: [0, before / b, 0, after / b],
+    group: b,
+  });
 }
 
 /** The cotangent [N, O, H, W] as the filter of `correlation`: for each group of images [O/b, images, H, W, b]. */

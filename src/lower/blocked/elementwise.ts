@@ -47,6 +47,11 @@ export const elementwiseRules: BlockedRules = {
   Mul: binary('Mul'),
   Relu: (writer, node) => {
     const [x] = node.inputs as [Value];
+    const plain = writer.takeDeferredPlain(x);
+    if (plain) {
+      writer.setPlain(node.outputs[0]!, plain({ relu: true }));
+      return true;
+    }
     if (!mapShape(x) || !writer.isBlocked(x)) return false;
     const held = writer.takeDeferred(x);
     const name = held ? held.write({ relu: true }) : writer.emit.op('Relu', [writer.asBlocked(x)]);

@@ -38,11 +38,11 @@ function layer({ batch = 32, channels = 16, out = 16, kernel = 3, options = {}, 
   return { graph, image, before, x, ...normalised, last: (map: Value) => conv(map, after) };
 }
 
-/** Depthwise 1×1 convolutions: passes over a map that change every channel by itself. */
+/** Depthwise 1×1 convolutions without padding: passes over a map that change every channel by itself. */
 const passes = (nodes: readonly OnnxNode[]): number =>
-  nodes.filter(({ attributes: { group, kernel_shape: kernel }, opType }) => {
+  nodes.filter(({ attributes: { group, kernel_shape: kernel, pads }, opType }) => {
     const isPointwise = kernel?.type === 'ints' && kernel.value.every((side) => side === 1);
-    return opType === 'Conv' && isPointwise && group?.type === 'int' && group.value > 4;
+    return opType === 'Conv' && isPointwise && !pads && group?.type === 'int' && group.value > 4;
   }).length;
 
 test.each<[string, Layer]>([
@@ -89,4 +89,31 @@ test('a gradient that leaves the graph is whole', async () => {
   const before = conv(x, graph.input('before', 'float32', [16, 16, 1, 1]));
   const { y } = batchNormTrain(x, graph.input('gamma', 'float32', [16]), graph.input('beta', 'float32', [16]));
   await compareWithReference(lowering, graph, [add(before, y)]);
+});
+
+/** A map [1, C, H, W], as it is with the batch last, and its normalisation. */
+function oneImage(size: readonly [number, number], channels = 12) {
+  const graph = new Graph('one image');
+  const x = graph.input('x', 'float32', [1, channels, ...size]);
+  const vector = (name: string): Value => graph.input(name, 'float32', [channels]);
+  return { graph, x, ...batchNormTrain(x, vector('gamma'), vector('beta')) };
+}
+
+test.each<[string, readonly [number, number]]>([
+  ['rows that come out even', [16, 32]],
+  ['an odd number of blocks', [3, 16]],
+  ['what fills no block', [5, 7]],
+])('a plain map of one image, %s: result, statistics and gradients', async (_name, size) => {
+  const { graph, x, y, mean, variance } = oneImage(size);
+  await compareWithReference(lowering, graph, [relu(y), mean, variance]);
+  await compareWithReference(lowering, graph, [add(relu(y), y), x]);
+});
+
+test('a plain map of one image is never reordered, and takes its ReLU with it', async () => {
+  const { graph, y } = oneImage([16, 32]);
+  const nodes = await compareWithReference(lowering, graph, [relu(y)]);
+  const count = (type: string): number => nodes.filter(({ opType }) => opType === type).length;
+  if (!lowering.block) return;
+  expect(passes(nodes)).toBe(4);
+  expect([count('ReorderInput'), count('ReorderOutput'), count('Relu')]).toEqual([0, 0, 0]);
 });

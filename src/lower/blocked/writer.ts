@@ -46,6 +46,7 @@ export class BlockedWriter implements SliceWriter {
   private readonly blockedNames = new Map<Value, string>();
   private readonly otherForms = new Map<Value, Map<string, string>>();
   private readonly deferred = new Map<Value, Deferred>();
+  private readonly deferredPlain = new Map<Value, (extra: Absorbed) => string>();
   private readonly readers = new Map<Value, Node[]>();
   private readonly leaving: ReadonlySet<Value>;
 
@@ -94,6 +95,8 @@ export class BlockedWriter implements SliceWriter {
 
   /** Name of the value in its plain layout. */
   plain(value: Value): string {
+    const held = this.takeDeferredPlain(value);
+    if (held) this.plainNames.set(value, held({}));
     if (!this.plainNames.has(value) && this.isBlocked(value)) {
       this.plainNames.set(value, this.blocked.toPlain(this.asBlocked(value), mapShape(value)!));
     }
@@ -120,9 +123,8 @@ export class BlockedWriter implements SliceWriter {
 
   /** Holds a result back, if its only reader is of a kind that can absorb it; writes it at once otherwise. */
   defer(value: Value, result: Deferred): void {
-    const [reader, ...others] = this.readers.get(value) ?? [];
-    const kind = reader && absorbable[reader.op];
-    if (kind && result.absorbs.includes(kind) && others.length === 0 && !this.leaving.has(value)) {
+    const kind = this.absorbedInto(value);
+    if (kind && result.absorbs.includes(kind)) {
       this.deferred.set(value, {
         ...result,
         write: this.emit.later((extra) => result.write(extra)),
@@ -131,6 +133,24 @@ export class BlockedWriter implements SliceWriter {
     } else {
       this.setBlocked(value, result.write({}));
     }
+  }
+
+  /** The same for a result in the plain layout, which absorbs a ReLU. */
+  deferPlain(value: Value, write: (extra: Absorbed) => string): void {
+    if (this.absorbedInto(value) === 'relu') this.deferredPlain.set(value, this.emit.later(write));
+    else this.setPlain(value, write({}));
+  }
+
+  takeDeferredPlain(value: Value): ((extra: Absorbed) => string) | undefined {
+    const write = this.deferredPlain.get(value);
+    this.deferredPlain.delete(value);
+    return write;
+  }
+
+  /** What the only reader of a value could be absorbed as; undefined where there are more, or where the value leaves the slice. */
+  private absorbedInto(value: Value): keyof Absorbed | undefined {
+    const [reader, ...others] = this.readers.get(value) ?? [];
+    return reader && others.length === 0 && !this.leaving.has(value) ? absorbable[reader.op] : undefined;
   }
 
   /** What is held back under a value, given up to the caller; undefined where it has been written. */
