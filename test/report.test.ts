@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Script } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { MetricsEvent } from '../src/train/index.js';
+import type { EvaluationEvent, MetricsEvent } from '../src/train/index.js';
 import { hpff } from './cli.js';
 import { documentedKeys, keysOf } from './support/json-keys.js';
 import { tinyRecipeFile } from './support/training.js';
@@ -87,7 +87,7 @@ describe('the page of a run', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as MetricsEvent);
     const steps = events.filter((event) => event.event === 'step');
-    const evaluations = events.filter((event) => event.event !== 'step');
+    const evaluations = events.filter((event): event is EvaluationEvent => 'testLoss' in event);
     expect(data.steps).toEqual(steps.map(({ step }) => step));
     const digits = (values: readonly number[]): number[] => values.map((value) => Number(value.toPrecision(5)));
     expect(data.total.mean).toEqual(digits(steps.map(({ total }) => total)));

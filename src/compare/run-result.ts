@@ -65,7 +65,7 @@ export async function runFigures(folder: string): Promise<RunFigures> {
       if (typeof event.stepSeconds !== 'number') continue;
       seconds.push(event.stepSeconds);
       trainSeconds += event.stepSeconds * event.steps;
-    } else {
+    } else if (event.event !== 'skipped') {
       const { epoch, testAccuracy, testLoss } = event;
       curve.push({ step, epoch, testAccuracy, testLoss });
     }

@@ -58,6 +58,8 @@ export interface RunTotals {
   readonly epoch: number;
   /** Of all steps that were timed. */
   readonly trainSeconds: number;
+  /** Steps whose updates were not made. */
+  readonly skippedSteps: number;
   readonly timedSteps: number;
   readonly peakBytes: number | null;
   readonly trainLoss: number | null;
@@ -80,6 +82,7 @@ class Collector {
   private step = 0;
   private epoch = 0;
   private trainSeconds = 0;
+  private skippedSteps = 0;
   private timedSteps = 0;
   private peakBytes = 0;
   private trainLoss: number | null = null;
@@ -89,6 +92,7 @@ class Collector {
     this.step = event.step;
     this.epoch = event.epoch ?? this.epoch;
     if (event.event === 'step') return this.takeStep(event);
+    if (event.event === 'skipped') return void this.skippedSteps++;
     const { step, epoch, testAccuracy, testLoss, trainAccuracy = null } = event;
     const evaluated = { step, epoch, testAccuracy, testLoss, trainAccuracy };
     this.evaluations.push(evaluated);
@@ -120,9 +124,9 @@ class Collector {
   }
 
   totals(): RunTotals {
-    const { step, epoch, trainSeconds, timedSteps, peakBytes, trainLoss, best } = this;
+    const { step, epoch, trainSeconds, timedSteps, skippedSteps, peakBytes, trainLoss, best } = this;
     const last = this.evaluations.at(-1) ?? null;
-    return { step, epoch, trainSeconds, timedSteps, peakBytes: peakBytes || null, trainLoss, best, last };
+    return { step, epoch, trainSeconds, timedSteps, skippedSteps, peakBytes: peakBytes || null, trainLoss, best, last };
   }
 
   private takeStep(event: RecordedStep): void {

@@ -55,7 +55,7 @@ function status({ outline, totals }: RunReport): string {
 }
 
 function tiles({ totals, outline }: RunReport): string {
-  const { last, best, trainSeconds, timedSteps, peakBytes, trainLoss } = totals;
+  const { last, best, trainSeconds, timedSteps, skippedSteps, peakBytes, trainLoss } = totals;
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const entries: [string, string | null][] = [
     ['test accuracy', last && percent(last.testAccuracy)],
@@ -64,6 +64,7 @@ function tiles({ totals, outline }: RunReport): string {
     ['test loss', last && last.testLoss.toFixed(4)],
     ['loss in training', trainLoss === null ? null : trainLoss.toPrecision(4)],
     ['steps', countText(Math.max(totals.step, outline.state.step))],
+    ['of these left out', skippedSteps > 0 ? countText(skippedSteps) : null],
     ['epochs', String(totals.epoch)],
     ['a step', timedSteps > 0 ? secondsText(trainSeconds / timedSteps) : null],
     ['training in all', timedSteps > 0 ? durationText(trainSeconds) : null],

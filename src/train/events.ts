@@ -58,6 +58,13 @@ export interface EvaluationEvent {
   readonly trainAccuracy?: number;
 }
 
+/** A step whose update was not made, since it or what followed gave no numbers (`TrainOptions.onNan`). It counts as a step all the same. */
+export interface SkippedEvent {
+  readonly event: 'skipped';
+  readonly step: number;
+  readonly epoch: number;
+}
+
 export interface CheckpointEvent {
   readonly event: 'checkpoint';
   readonly step: number;
@@ -74,10 +81,10 @@ export interface DoneEvent {
   readonly folder: string;
 }
 
-export type TrainEvent = StartEvent | StepEvent | EvaluationEvent | CheckpointEvent | DoneEvent;
+export type TrainEvent = StartEvent | StepEvent | SkippedEvent | EvaluationEvent | CheckpointEvent | DoneEvent;
 
 /** What a run keeps in metrics.jsonl. */
-export type MetricsEvent = StepEvent | EvaluationEvent;
+export type MetricsEvent = StepEvent | SkippedEvent | EvaluationEvent;
 
 /** Work between training steps; times in milliseconds of `performance.now()`. */
 export interface WorkSpan {

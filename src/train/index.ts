@@ -6,7 +6,7 @@ export type * from './events.js';
 export { stageShares } from './events.js';
 export { type Difference, firstDifference } from './difference.js';
 export { learningRate } from './learning-rate.js';
-export type { TrainOptions } from './options.js';
+export { type NanPolicy, nanPolicies, type TrainOptions } from './options.js';
 export { readMetrics, type Recorded, type RecordedStep } from './read-metrics.js';
 export { readRun, readRunOutline, refuseRunFile, requireSameRecipe, type Run, type RunOutline } from './run-folder.js';
 export { type Machine, readSessions, type Session as RunSession, thisMachine } from './sessions.js';

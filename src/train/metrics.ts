@@ -78,7 +78,8 @@ function lengthUpTo(bytes: Uint8Array, reach: MetricsReach, file: string): numbe
     const end = bytes.indexOf(NEWLINE, start);
     if (end < 0) return start;
     const { event, step } = readLine(bytes.subarray(start, end), `${file}: line ${line}`);
-    if (step > (event === 'step' ? reach.step : reach.evaluatedStep)) return start;
+    const isEvaluation = event === 'epoch' || event === 'evaluation';
+    if (step > (isEvaluation ? reach.evaluatedStep : reach.step)) return start;
     start = end + 1;
   }
 }

@@ -4,6 +4,10 @@ import { UsageError } from '../errors.js';
 import type { NamedTensors } from '../files/tensor.js';
 import type { EngineOptions } from '../pipeline/index.js';
 
+/** What to do where a loss or a weight is NaN or infinite. */
+export const nanPolicies = ['stop', 'skip', 'rollback'] as const;
+export type NanPolicy = (typeof nanPolicies)[number];
+
 export interface TrainOptions extends Pick<
   EngineOptions,
   | 'schedule'
@@ -42,6 +46,11 @@ export interface TrainOptions extends Pick<
   readonly keepCheckpoints?: number;
   /** Steps in a line of metrics.jsonl; an epoch's last line may have fewer. Default 20. */
   readonly logEvery?: number;
+  /**
+   * Where a loss or a weight is NaN or infinite: `stop` (default) ends with an error, the last checkpoint being from before. The others go on from that
+   * checkpoint: `skip` without the step that led there, `rollback` without any of the steps since, so with other images.
+   */
+  readonly onNan?: NanPolicy;
   /** Stops after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal;
 }
@@ -53,12 +62,16 @@ export interface Pace {
   readonly logEvery: number;
 }
 
-/** @throws UsageError `TRAIN_OPTION` for a number that is no whole number from 1 */
+/** @throws UsageError `TRAIN_OPTION` for a number that is no whole number from 1, or a policy that is none */
 export function paceOf(options: TrainOptions): Pace {
   for (const key of ['epochs', 'steps', 'checkpointEvery', 'keepCheckpoints', 'logEvery'] as const) {
     const value = options[key];
     if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) continue;
     throw new UsageError('TRAIN_OPTION', `train: ${key} is ${value}; allowed: a whole number from 1`);
+  }
+  const { onNan = 'stop' } = options;
+  if (!nanPolicies.includes(onNan)) {
+    throw new UsageError('TRAIN_OPTION', `train: onNan is ${String(onNan)}; allowed: ${nanPolicies.join(', ')}`);
   }
   const { checkpointEvery = 500, keepCheckpoints = 2, logEvery = 20 } = options;
   return { checkpointEvery, keepCheckpoints, logEvery };

@@ -3,7 +3,7 @@ import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import { openRegularFile } from '../files/read.js';
 import { readError } from '../files/system-errors.js';
-import type { EvaluationEvent, MetricsEvent, StepEvent } from './events.js';
+import type { EvaluationEvent, MetricsEvent, SkippedEvent, StepEvent } from './events.js';
 import { metricsPath } from './run-folder.js';
 
 const NEWLINE = 0x0a;
@@ -11,7 +11,7 @@ const MAX_LINE_BYTES = 2 ** 26;
 
 /** Of a run that an older version began, keys may be missing. */
 export type RecordedStep = Pick<StepEvent, 'event' | 'step' | 'steps' | 'losses' | 'total'> & Partial<StepEvent>;
-export type Recorded = RecordedStep | EvaluationEvent;
+export type Recorded = RecordedStep | SkippedEvent | EvaluationEvent;
 
 /**
  * The events of a run, in order. A last line that is not finished, since the run goes on or was killed, is left out.
@@ -60,9 +60,9 @@ function eventOf(line: string, invalid: (reason: string) => InputError): Recorde
   }
   const { event, step } = isPlain(value) ? value : {};
   if (!isPlain(value) || !isCount(step)) throw invalid('no "event" and "step"');
-  const kind = event === 'step' ? stepKeys : event === 'epoch' || event === 'evaluation' ? evaluationKeys : null;
-  if (kind === null) throw invalid('"event" is none of step, epoch, evaluation');
-  const bad = Object.entries(kind).find(([key, isValid]) => !isValid(value[key]));
+  const keys = typeof event === 'string' ? eventKeys.get(event) : undefined;
+  if (!keys) throw invalid(`"event" is none of ${[...eventKeys.keys()].join(', ')}`);
+  const bad = Object.entries(keys).find(([key, isValid]) => !isValid(value[key]));
   if (bad) throw invalid(`"${bad[0]}" of ${String(event)} is missing or no value that it can have`);
   return value as unknown as MetricsEvent;
 }
@@ -111,3 +111,15 @@ const evaluationKeys: Readonly<Record<string, Check>> = {
   testLoss: isNumber,
   trainAccuracy: absentOr(isNumber),
 } satisfies Partial<Record<keyof EvaluationEvent, Check>>;
+
+const skippedKeys: Readonly<Record<string, Check>> = { epoch: isCount } satisfies Partial<
+  Record<keyof SkippedEvent, Check>
+>;
+
+/** By kind of event. */
+const eventKeys: ReadonlyMap<string, Readonly<Record<string, Check>>> = new Map([
+  ['step', stepKeys],
+  ['skipped', skippedKeys],
+  ['epoch', evaluationKeys],
+  ['evaluation', evaluationKeys],
+]);

@@ -42,6 +42,7 @@ export class RunRecorder {
 }
 
 function scalarsOf(event: MetricsEvent): Scalars {
+  if (event.event === 'skipped') return {};
   if (event.event !== 'step') {
     const { testAccuracy, testLoss, trainAccuracy } = event;
     const test = { 'test/accuracy': testAccuracy, 'test/loss': testLoss };

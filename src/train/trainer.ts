@@ -9,7 +9,7 @@ import type { Recipe } from '../recipe/index.js';
 import { begin, changedCircumstances, requireSameData, startingState } from './beginning.js';
 import type { TrainListener } from './events.js';
 import { learningRate } from './learning-rate.js';
-import { trainThroughLosses } from './recovery.js';
+import { trainThroughFailures } from './recovery.js';
 import { RunLock } from './run-lock.js';
 import { paceOf, type TrainOptions } from './options.js';
 import { trainingSessionOptions } from './ort-training.js';
@@ -24,7 +24,7 @@ import { Training, type TrainResult } from './training.js';
  * not, on the same machine, threads, schedule and lowering.
  *
  * @throws InputError where recipe, data, options or folder are not as they must be; RunError `LOSS_NOT_FINITE` or `WEIGHTS_NOT_FINITE`
- * where training diverges (the last checkpoint is from before), `TRAIN_INTERRUPTED` where `options.signal` stopped it;
+ * where training diverges (the last checkpoint is from before; see `options.onNan`), `TRAIN_INTERRUPTED` where `options.signal` stopped it;
  * InputError `LOCKED` where another process trains in the folder
  */
 export async function train(given: Recipe, options: TrainOptions, listener: TrainListener = {}): Promise<TrainResult> {
@@ -63,12 +63,12 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
     const told = tracing ? alsoTracing(listener, tracing) : listener;
-    return await trainThroughLosses(open, beginning, given, options, told, async (from) => {
+    return await trainThroughFailures(open, beginning, given, options, told, async (from, leftOut) => {
       // Stages may be others after a loss.
       tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
       const { weights, optimizer } = startingState(from, manifest);
       open.engine.load(weights, optimizer ?? undefined);
-      return new Training(from, data, open, computed, pace, options, told, lock).run();
+      return new Training(from, data, open, computed, pace, options, told, lock, leftOut).run();
     });
   } catch (error) {
     throw whileWaiting(error, options, 'go on with --resume');

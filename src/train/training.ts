@@ -47,6 +47,8 @@ export class Training {
     private readonly options: TrainOptions,
     private readonly listener: TrainListener,
     private readonly lock: RunLock,
+    /** Steps whose updates are not made. */
+    private readonly leftOut: ReadonlySet<number>,
   ) {
     const { recipe, run } = beginning;
     const state = run?.checkpoint.state;
@@ -96,7 +98,8 @@ export class Training {
     const batches = prefetch(this.data.train, range);
     try {
       while (this.step < this.totalSteps) {
-        await this.runTo(this.nextPause(), batches);
+        if (this.leftOut.has(this.step + 1)) await this.leaveOut(batches);
+        else await this.runTo(this.nextPause(), batches);
         await this.afterRun();
       }
     } finally {
@@ -108,7 +111,17 @@ export class Training {
   private nextPause(): number {
     const { step, stepsPerEpoch, totalSteps } = this;
     const after = (every: number): number => (Math.floor(step / every) + 1) * every;
-    return Math.min(totalSteps, after(stepsPerEpoch), after(this.pace.checkpointEvery));
+    const leftOut = [...this.leftOut].filter((each) => each > step).map((each) => each - 1);
+    return Math.min(totalSteps, after(stepsPerEpoch), after(this.pace.checkpointEvery), ...leftOut);
+  }
+
+  /** Passes over a step and its images. */
+  private async leaveOut(batches: AsyncGenerator<PlacedBatch, void>): Promise<void> {
+    await batches.next();
+    this.step++;
+    const { step, epoch } = this;
+    await this.record({ event: 'skipped', step, epoch });
+    if (step % this.stepsPerEpoch === 0 && !this.meter.empty) await this.recordGroup();
   }
 
   /** Trains up to and with `pause`, or to where it is asked to stop. */

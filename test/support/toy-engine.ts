@@ -6,9 +6,13 @@ import { portable } from '../../src/lower/index.js';
 import type { OpenEngine, StepRun, TrainEngine } from '../../src/pipeline/index.js';
 import type { Recipe } from '../../src/recipe/index.js';
 
-/** Called before each step and each evaluated batch. */
-export const hooks: { beforeStep?: ((step: number) => void) | undefined; beforeEvaluate?: (() => void) | undefined } =
-  {};
+/** Called before each step, with its loss, and before each evaluated batch. */
+export const hooks: {
+  beforeStep?: ((step: number) => void) | undefined;
+  /** What the loss of a step becomes; may change weights. */
+  loss?: ((loss: number, step: number, weights: NamedTensors) => number) | undefined;
+  beforeEvaluate?: (() => void) | undefined;
+} = {};
 
 const manifests = new Map<string, Manifest>();
 
@@ -62,7 +66,8 @@ class ToyEngine implements TrainEngine {
         weight[i] = value - learningRate * velocity[i];
       });
     }
-    const loss = Math.abs(floats(this.weights, 'fc.weight')[0]! + step);
+    const own = Math.abs(floats(this.weights, 'fc.weight')[0]! + step);
+    const loss = hooks.loss?.(own, step, this.weights) ?? own;
     return { losses: new Map([['2/final/classifier', loss]]), total: 2 * loss, gradients: new Map() };
   }
 

@@ -1,7 +1,7 @@
 /** `hpff train RECIPE`: trains into a run folder. */
 import type { StageTimes } from '../../pipeline/index.js';
 import { readRecipe, type Recipe } from '../../recipe/index.js';
-import { train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
+import { nanPolicies, train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
 import { InputError } from '../../errors.js';
 import { leaveReport } from '../../report/index.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
@@ -9,6 +9,7 @@ import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
   backendOption,
   balanceOption,
+  choiceOption,
   delayOption,
   deviceOption,
   epochsOption,
@@ -55,6 +56,10 @@ A run can be stopped by Ctrl-C: it finishes its step, writes a checkpoint and le
 at once. It stops likewise when nobody reads its output any more (hpff train … | head). However it ended, the same command line with --resume goes on from the last checkpoint. --steps counts from the
 beginning of the run, so a run of 20 steps that is resumed with --steps 50 makes 30 more.
 
+Where a loss or a weight is NaN or infinite, training stops; the last checkpoint is from before. With --on-nan skip it goes on from that
+checkpoint by itself without the step that led there, with --on-nan rollback without any of the steps since, so with other images. After ten
+such returns without a step in between that is kept it stops too. Steps that are left out count as steps; each is warned of and is in metrics.jsonl.
+
 --weights begins with the trunk of a safetensors file, such as a converted checkpoint of torchvision (docs/pytorch.md). A classifier of other
 classes is drawn anew by --reset fc. A resumed run goes on with its own weights: the option is then passed over.
 
@@ -63,7 +68,7 @@ chrome://tracing. The file can be read while the run goes on, and however it end
 With --resume the file of the training before gets a number behind its name.
 
 With --json, stdout has a line for each event: start, step (every 20 steps and at the end of an epoch, means over those
-steps), epoch (test accuracy and loss), checkpoint, and last done.`;
+steps), skipped (a step that --on-nan left out), epoch (test accuracy and loss), checkpoint, and last done.`;
 
 export const addTrain: AddCommand = (program, streams) => {
   const command = newCommand(program, 'train <recipe>', 'train a network')
@@ -89,6 +94,11 @@ export const addTrain: AddCommand = (program, streams) => {
     .option('--trace <file>', 'async: write a Chrome trace of the stages')
     .addOption(
       integerOption('--checkpoint-every <n>', 'steps between checkpoints, besides each epoch (default: 500)', 1, 1e9),
+    )
+    .addOption(
+      choiceOption('--on-nan <policy>', 'where a loss or a weight is no number (see below)', nanPolicies).default(
+        'stop',
+      ),
     )
     .addOption(connectOption())
     .addOption(

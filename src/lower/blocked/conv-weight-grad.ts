@@ -136,7 +136,7 @@ function imagesAsChannels(
   right: number,
   parts: number,
 ): ImagesAsChannels {
-  const { blocked, emit } = writer;
+  const { blocked } = writer;
   const b = blocked.block;
   const [batch, channels, height, width] = staticShape(x.shape) as [number, number, number, number];
   // What is blocked already has the channels of a block beside each other.
