@@ -176,6 +176,22 @@ describe.skipIf(noNatsServer !== null)(`training over NATS${reason}`, () => {
     await expectSameRun(training, folder, 1);
   });
 
+  test('a worker that is told to end says so, and another takes its stage', async () => {
+    await using server = await NatsServer.start();
+    const [first] = [startWorker(server.url), startWorker(server.url)];
+    const folder = path.join(root, 'left');
+    const training = startTraining(folder, server.url, '--workers', '2');
+    await training.says(/epoch 1 /);
+    const third = startWorker(server.url);
+    await third.says(/serves pool/);
+    first.child.kill('SIGTERM');
+    await training.says(/has left; training goes on from the last checkpoint/);
+    expect(await first.ended).toBe(0);
+    await third.says(/stage [01] of 2/);
+    await expectSameRun(training, folder, 0);
+    expect(training.output()).not.toMatch(/is lost/);
+  });
+
   test('a server that is killed and started again loses nothing', async () => {
     await using server = await NatsServer.start();
     for (let i = 0; i < 2; i++) startWorker(server.url);

@@ -253,7 +253,9 @@ export class ClusterEngine implements TrainEngine {
     };
     const lost = new AbortController();
     const look = setInterval(() => {
-      if (!this.workforce.find(worker.worker)) lost.abort(new LostError(`${printable(worker.place)} is lost`));
+      if (this.workforce.find(worker.worker)) return;
+      const what = this.workforce.hasLeft(worker.worker) ? 'has left' : 'is lost';
+      lost.abort(new LostError(`${printable(worker.place)} ${what}`));
     }, SIGN_MILLISECONDS);
     try {
       await request(
@@ -311,7 +313,8 @@ export class ClusterEngine implements TrainEngine {
       const has = run === this.plan.run && generation === this.generation;
       stage.confirmed ||= has;
       if (has || (hello && !stage.confirmed)) continue;
-      const what = hello ? 'has given up its stage' : 'is lost';
+      const hasLeft = this.workforce.hasLeft(stage.worker.worker);
+      const what = hasLeft ? 'has left' : hello ? 'has given up its stage' : 'is lost';
       return this.lost(new LostError(`worker ${printable(stage.worker.place)} ${what}`));
     }
   }

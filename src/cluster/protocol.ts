@@ -17,7 +17,7 @@ const count = z.int().min(0);
 
 const session = z.strictObject({ run: id, generation: count, stage: count });
 
-/** What a worker says of itself, twice a second. */
+/** What a worker says of itself, twice a second, and when it goes. */
 const hello = z.strictObject({
   worker: id,
   /** Where it is, for messages: host and process. */
@@ -28,6 +28,8 @@ const hello = z.strictObject({
   recipe: z.string().max(100).nullable(),
   /** What it works on; null: it is free. */
   session: session.nullable(),
+  /** Whether this is its last. */
+  leaves: z.boolean(),
 });
 export type Hello = z.output<typeof hello>;
 

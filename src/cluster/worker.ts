@@ -112,6 +112,7 @@ class Worker {
       });
     } finally {
       clearInterval(sign);
+      this.sayHello(pool, true);
       for (const listener of listeners) listener.close();
     }
   }
@@ -127,12 +128,13 @@ class Worker {
     return result;
   }
 
-  private sayHello(pool: string): void {
+  private sayHello(pool: string, leaves = false): void {
     const { current } = this;
     const recipe = this.options.recipe ? recipeHash(this.options.recipe) : null;
     const { run, generation, stage } = current?.session.assignment ?? { run: '', generation: 0, stage: 0 };
     const session = current ? { run, generation, stage } : null;
-    announce(this.connection, helloOf(pool), { worker: this.id, place: this.place, code: this.code, recipe, session });
+    const hello = { worker: this.id, place: this.place, code: this.code, recipe, session, leaves };
+    announce(this.connection, helloOf(pool), hello);
     if (current?.coordinator.isLost()) {
       this.note(`run ${run}: its coordinator is gone`);
       void this.inTurn(async () => (this.current === current ? this.leave() : undefined));

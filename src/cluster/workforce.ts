@@ -22,6 +22,8 @@ export interface WorkforceOptions {
   readonly note: (line: string) => void;
 }
 
+const isThere = ({ hello, presence }: Known): boolean => !hello.leaves && !presence.isLost();
+
 /** With no number asked for: how long to look for further workers once one is there. */
 const GATHER_MILLISECONDS = 2_000;
 
@@ -61,10 +63,15 @@ export class Workforce {
     }
   }
 
-  /** The worker's last sign of life, unless it is lost. */
+  /** The worker's last sign of life, unless it is lost or has left. */
   find(worker: string): Hello | undefined {
     const known = this.known.get(worker);
-    return known && !known.presence.isLost() ? known.hello : undefined;
+    return known && isThere(known) ? known.hello : undefined;
+  }
+
+  /** Whether the worker has said that it goes. */
+  hasLeft(worker: string): boolean {
+    return this.known.get(worker)?.hello.leaves === true;
   }
 
   close(): void {
@@ -74,7 +81,7 @@ export class Workforce {
   /** In an order that does not depend on who was heard first. */
   private able(run: string): Hello[] {
     return [...this.known.values()]
-      .filter(({ refused, presence }) => !refused && !presence.isLost())
+      .filter((known) => !known.refused && isThere(known))
       .map(({ hello }) => hello)
       .filter(({ session }) => session === null || session.run === run)
       .sort((a, b) => (a.place < b.place || (a.place === b.place && a.worker < b.worker) ? -1 : 1));
