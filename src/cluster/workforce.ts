@@ -69,9 +69,10 @@ export class Workforce {
     return known && isThere(known) ? known.hello : undefined;
   }
 
-  /** Whether the worker has said that it goes. */
-  hasLeft(worker: string): boolean {
-    return this.known.get(worker)?.hello.leaves === true;
+  /** What has become of a worker that is not there any more, for a message; undefined of one that is. */
+  fateOf({ worker, place }: Hello): string | undefined {
+    if (this.find(worker)) return undefined;
+    return `worker ${printable(place)} ${this.known.get(worker)?.hello.leaves ? 'has left' : 'is lost'}`;
   }
 
   close(): void {
