@@ -20,6 +20,7 @@ const everything = {
   optimizer: {
     ...sgd,
     clipNorm: 1,
+    decayVectors: false,
     microBatch: 100,
     ema: { decay: 0.9 },
     learningRateFactors: { modules: { first: 1, last: 0.5 }, heads: 0.5 },
@@ -174,6 +175,7 @@ test('what changes nothing is no part of the recipe', () => {
     optimizer: {
       ...sgd,
       clipNorm: null,
+      decayVectors: true,
       ema: null,
       learningRateFactors: { modules: { first: 1, last: 1 }, heads: 1 },
       microBatch: 300,
@@ -188,6 +190,7 @@ test.each([
   [{ microBatch: 7 }, 'optimizer.microBatch: found 7, allowed: a divisor of data.batch, 300'],
   [{ microBatch: 0 }, 'optimizer.microBatch: found 0, allowed: an integer from 1 to 65536 or null'],
   [{ clipNorm: 0 }, 'optimizer.clipNorm: found 0, allowed: a number > 0 or null'],
+  [{ decayVectors: 'no' }, 'optimizer.decayVectors: found "no", allowed: true or false'],
   [{ ema: { decay: 1 } }, 'optimizer.ema.decay: found 1, allowed: a number ≥ 0 and < 1'],
   [{ ema: 0.9 }, 'optimizer.ema: found 0.9, allowed: an object or null'],
   [

@@ -9,11 +9,10 @@ const gradientsOf = (step: number): number[] => [0.5 - step, 0.1 * step, -2, 0.0
 const start = [1, -2, 0.5, 3];
 const rates = [0.1, 0.05, 0.2];
 
-/** Runs three steps through the graph. */
-function run(config: OptimizerConfig): number[] {
+/** Runs three steps through the graph. @param shape of the parameter */
+function run(config: OptimizerConfig, shape: readonly number[] = [start.length]): number[] {
   const optimizer = createOptimizer(config);
   const graph = new Graph('optimizer');
-  const shape = [start.length];
   const scalar = scalarInputs<OptimizerScalar>(graph);
   const context = { scalar, learningRate: () => scalar('learning_rate'), coefficient: (value: number) => value };
   const stateNames = optimizer.stateNames('p');
@@ -72,4 +71,19 @@ test.each([0, 0.05])('AdamW, weight decay %d', (weightDecay) => {
   });
   const found = run({ type: 'adamw', learningRate: 0.1, beta1, beta2, epsilon, weightDecay });
   found.forEach((value, k) => expect(value).toBeCloseTo(expected[k]!, 4));
+});
+
+test.each<OptimizerConfig>([
+  { type: 'sgd', learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.05 },
+  { type: 'adamw', learningRate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.05 },
+])('$type: without decay of vectors, filters and matrices keep theirs', (config) => {
+  const vectorsFree: OptimizerConfig = { ...config, decayVectors: false };
+  expect(run(vectorsFree)).toEqual(run({ ...config, weightDecay: 0 }));
+  for (const shape of [
+    [2, 2],
+    [4, 1, 1, 1],
+  ]) {
+    expect(run(vectorsFree, shape)).toEqual(run(config, shape));
+    expect(run(vectorsFree, shape)).not.toEqual(run(vectorsFree));
+  }
 });

@@ -36,6 +36,11 @@ export function createOptimizer(config: OptimizerConfig): Optimizer {
   return config.type === 'sgd' ? sgd(config) : adamw(config);
 }
 
+/** The weight decay of a parameter: biases and what belongs to batch norm are vectors, filters and matrices are not. */
+function decayOf({ shape }: Value, { weightDecay, decayVectors = true }: OptimizerConfig): number {
+  return decayVectors || shape.length > 1 ? weightDecay : 0;
+}
+
 /** A float32 input of shape [] for each scalar, shared by all updates of a graph. */
 export function scalarInputs<Name extends string>(graph: Graph): (name: Name) => Value {
   return (name) => graph.inputs.get(name) ?? graph.input(name, 'float32', []);
@@ -46,12 +51,13 @@ export function scalarInputs<Name extends string>(graph: Graph): (name: Name) =>
  * θ - lr·v without. v starts at 0.
  */
 function sgd(config: Extract<OptimizerConfig, { type: 'sgd' }>): Optimizer {
-  const { momentum, nesterov, weightDecay } = config;
+  const { momentum, nesterov } = config;
   return {
     scalars: ['learning_rate'],
     scalarValues: (learningRate) => new Map([['learning_rate', learningRate]]),
     stateNames: (parameter) => (momentum === 0 ? [] : [`momentum/${parameter}`]),
     update: (parameter, gradient, [velocity], { learningRate, coefficient }) => {
+      const weightDecay = decayOf(parameter, config);
       const decayed = weightDecay === 0 ? gradient : add(gradient, mul(parameter, coefficient(weightDecay, 0)));
       if (!velocity) return { parameter: sub(parameter, mul(decayed, learningRate())), states: [] };
       const next = add(mul(velocity, coefficient(momentum, 1)), decayed);
@@ -66,7 +72,7 @@ function sgd(config: Extract<OptimizerConfig, { type: 'sgd' }>): Optimizer {
  * 1 - βᵗ are inputs, since float32 powers of β lose them.
  */
 function adamw(config: Extract<OptimizerConfig, { type: 'adamw' }>): Optimizer {
-  const { beta1, beta2, epsilon, weightDecay } = config;
+  const { beta1, beta2, epsilon } = config;
   return {
     scalars: ['learning_rate', 'bias_correction1', 'bias_correction2'],
     scalarValues: (learningRate, step) =>
@@ -82,6 +88,7 @@ function adamw(config: Extract<OptimizerConfig, { type: 'adamw' }>): Optimizer {
       const nextV = add(mul(v!, coefficient(beta2, 1)), mul(mul(gradient, gradient), 1 - beta2));
       const scale = add(sqrt(div(nextV, scalar('bias_correction2'))), epsilon);
       const move = mul(div(div(nextM, scalar('bias_correction1')), scale), rate);
+      const weightDecay = decayOf(parameter, config);
       const decayed = weightDecay === 0 ? parameter : sub(parameter, mul(parameter, mul(rate, weightDecay)));
       return { parameter: sub(decayed, move), states: [nextM, nextV] };
     },

@@ -3,11 +3,12 @@ import type { RecipeShape } from './schema/index.js';
 import type { LearningRateFactors, LossConfig, OptimizerConfig } from './types.js';
 
 export function normaliseOptimizer({ optimizer, data }: RecipeShape): OptimizerConfig {
-  const { clipNorm, ema, learningRateFactors, microBatch, ...own } = optimizer;
+  const { clipNorm, decayVectors, ema, learningRateFactors, microBatch, ...own } = optimizer;
   const factors = effectiveFactors(learningRateFactors ?? {});
   return {
     ...own,
     ...(clipNorm == null ? {} : { clipNorm }),
+    ...(decayVectors === false && own.weightDecay > 0 ? { decayVectors } : {}),
     ...(ema == null ? {} : { ema }),
     ...(factors === null ? {} : { learningRateFactors: factors }),
     ...(microBatch == null || microBatch === data.batch ? {} : { microBatch }),

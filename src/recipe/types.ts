@@ -115,6 +115,8 @@ export interface LearningRateFactors {
 export interface CommonOptimizerConfig {
   /** Largest L2 norm of the gradients that one update has: of a module, or of a head. */
   readonly clipNorm?: number;
+  /** Whether vectors (biases, scale and shift of batch norm) have weight decay. */
+  readonly decayVectors?: boolean;
   /** Moving average of the weights. */
   readonly ema?: { readonly decay: number; readonly warmup: boolean };
   readonly learningRateFactors?: LearningRateFactors;

@@ -19,6 +19,11 @@ const common = {
     .describe(
       'Gradients that are longer are shortened to this L2 norm: those of a module together, and those of each head. Default: as they are.',
     ),
+  decayVectors: bool()
+    .optional()
+    .describe(
+      'Whether weightDecay is on vectors too: biases, and scale and shift of batch norm. Default: true, as in the paper.',
+    ),
   ema: objectOrNull({
     decay: fraction().describe('Share of the average that stays in a step.'),
     warmup: bool().default(true).describe('Begin with smaller decays: of the n-th step min(decay, n / (n + 9)).'),
