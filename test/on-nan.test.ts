@@ -5,7 +5,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type * as pipeline from '../src/pipeline/index.js';
 import { leaveOut } from '../src/train/recovery.js';
-import { train, type TrainEvent, type TrainOptions } from '../src/train/index.js';
+import { readSessions, train, type TrainEvent, type TrainOptions } from '../src/train/index.js';
+import type { NamedTensors } from '../src/files/tensor.js';
 import { hooks } from './support/toy-engine.js';
 import { latestBits, metricsOf, tinyRecipe } from './support/training.js';
 
@@ -17,29 +18,49 @@ vi.mock('../src/pipeline/index.js', async (original) => {
 /** 8 steps in two epochs, checkpoints at 0 3 4 6 8, lines of 3 steps or what an epoch leaves. */
 const recipe = tinyRecipe({ schedule: { type: 'cosine', epochs: 2 } });
 const pace = { checkpointEvery: 3, logEvery: 3 };
+/** 80 steps. */
+const longer = tinyRecipe({ schedule: { type: 'constant', epochs: 20 } });
 
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 let root: string;
 let count = 0;
-/** Steps that were run, in order. */
+/** Steps that were run, in order; engines count updates, so their images tell which they are. */
 let ran: number[] = [];
+const stepWith = new Map<number, number>();
 let warnings: string[] = [];
 const newFolder = (): string => path.join(root, String(count++));
 const start = (folder: string, options: Partial<TrainOptions> = {}, event?: (event: TrainEvent) => void) =>
   train(recipe, { folder, ...pace, ...options }, { warn: (line) => warnings.push(line), ...(event ? { event } : {}) });
 const linesOf = (folder: string): string[] => metricsOf(folder).map(({ event, step }) => `${event} ${step}`);
 
-beforeAll(() => void (root = mkdtempSync(path.join(memory, 'hpff-nan-'))));
+beforeAll(async () => {
+  root = mkdtempSync(path.join(memory, 'hpff-nan-'));
+  hooks.loss = (loss, images) => {
+    stepWith.set(images, stepWith.size + 1);
+    return loss;
+  };
+  await train(longer, { folder: newFolder() });
+  expect(stepWith.size).toBe(80);
+});
 afterAll(() => rmSync(root, { recursive: true }));
 beforeEach(() => {
   ran = [];
   warnings = [];
-  hooks.beforeStep = (step) => void ran.push(step);
-  hooks.loss = undefined;
+  hooks.beforeStep = undefined;
+  lossesAre((loss) => loss);
 });
 
+/** What the loss of each step becomes. */
+function lossesAre(given: (loss: number, step: number, weights: NamedTensors) => number): void {
+  hooks.loss = (loss, images, weights) => {
+    const step = stepWith.get(images)!;
+    ran.push(step);
+    return given(loss, step, weights);
+  };
+}
+
 const brokenAt = (...steps: number[]): void => {
-  hooks.loss = (loss, step) => (steps.includes(step) ? NaN : loss);
+  lossesAre((loss, step) => (steps.includes(step) ? NaN : loss));
 };
 
 describe('a loss that is no number', () => {
@@ -91,26 +112,47 @@ describe('a loss that is no number', () => {
     expect(linesOf(folder)).toEqual(['skipped 1', 'step 3', 'skipped 4', 'epoch 4', 'step 7', 'skipped 8', 'epoch 8']);
   });
 
-  test('a run that is stopped and resumed in between has the same bits', async () => {
+  test.each(['skip', 'rollback'] as const)(
+    '%s: a run that is stopped and resumed in between has the same bits',
+    async (onNan) => {
+      brokenAt(6);
+      const whole = newFolder();
+      await start(whole, { onNan });
+      for (const last of [2, 4, 5, 6, 7]) {
+        const folder = newFolder();
+        const stop = new AbortController();
+        lossesAre((loss, step) => {
+          if (step === last) stop.abort();
+          return step === 6 ? NaN : loss;
+        });
+        await expect(start(folder, { onNan, signal: stop.signal })).rejects.toMatchObject({
+          code: 'TRAIN_INTERRUPTED',
+        });
+        await start(folder, { onNan, resume: true });
+        expect(latestBits(folder), `stopped in step ${last}`).toEqual(latestBits(whole));
+        expect(linesOf(folder)).toEqual(linesOf(whole));
+      }
+    },
+  );
+
+  test('the updates that are made are counted without those that are left out', async () => {
     brokenAt(6);
-    const whole = newFolder();
-    await start(whole, { onNan: 'skip' });
-    for (const last of [2, 4, 5, 7]) {
-      const folder = newFolder();
-      const stop = new AbortController();
-      hooks.beforeStep = (step) => step === last && stop.abort();
-      await expect(start(folder, { onNan: 'skip', signal: stop.signal })).rejects.toMatchObject({
-        code: 'TRAIN_INTERRUPTED',
-      });
-      await start(folder, { onNan: 'skip', resume: true });
-      expect(latestBits(folder), `stopped in step ${last}`).toEqual(latestBits(whole));
-      expect(linesOf(folder)).toEqual(linesOf(whole));
-    }
+    const counts: number[] = [];
+    hooks.beforeStep = (update) => counts.push(update);
+    const { skippedSteps } = await start(newFolder(), { onNan: 'skip' });
+    expect(counts).toEqual([1, 2, 3, 4, 5, 6, 5, 6, 7]);
+    expect(skippedSteps).toBe(1);
+  });
+
+  test('a return is no session of its own', async () => {
+    brokenAt(2, 6);
+    const folder = newFolder();
+    await start(folder, { onNan: 'skip' });
+    expect(await readSessions(folder)).toHaveLength(1);
   });
 
   test('ten times without a step in between that is kept, it ends the run', async () => {
-    hooks.loss = () => Infinity;
-    const longer = tinyRecipe({ schedule: { type: 'constant', epochs: 20 } });
+    lossesAre(() => Infinity);
     const error = {
       code: 'LOSS_NOT_FINITE',
       message: expect.stringMatching(/loss is Infinity; training stopped/) as string,
@@ -124,8 +166,7 @@ describe('a loss that is no number', () => {
   });
 
   test('with steps in between that are kept, it goes on for as long as there are any', async () => {
-    const longer = tinyRecipe({ schedule: { type: 'constant', epochs: 20 } });
-    hooks.loss = (loss, step) => (step % 4 === 2 ? NaN : loss);
+    lossesAre((loss, step) => (step % 4 === 2 ? NaN : loss));
     const { step } = await train(
       longer,
       { folder: newFolder(), onNan: 'skip' },
@@ -137,30 +178,48 @@ describe('a loss that is no number', () => {
 
 describe('weights that are no numbers', () => {
   /** A step after which a weight is NaN, though its loss is none. */
-  const breaksWeights = (at: number): void => {
-    hooks.loss = (loss, step, weights) => {
-      if (step === at) (weights.get('fc.weight')!.data as Float32Array)[0] = NaN;
-      return step === at ? 1 : loss;
-    };
+  const breaksWeights = (...steps: number[]): void => {
+    lossesAre((loss, step, weights) => {
+      if (!steps.includes(step)) return loss;
+      (weights.get('fc.weight')!.data as Float32Array)[0] = NaN;
+      return 1;
+    });
   };
 
-  test('skip leaves out the step before, as soon as its results are seen', async () => {
+  test('skip leaves out the step before too, as soon as it is clear that it is the cause', async () => {
     breaksWeights(5);
     const folder = newFolder();
     await start(folder, { onNan: 'skip' });
-    // 6 shows it, and is left out; then the checkpoint of step 6 does.
+    // No checkpoint of step 6, which was left out for what 5 had done.
     expect(ran).toEqual([1, 2, 3, 4, 5, 6, 5, 7, 8]);
-    expect(linesOf(folder)).toEqual(expect.arrayContaining(['skipped 5', 'skipped 6']));
-    expect(warnings.at(-1)).toMatch(/^step 6: fc\.weight holds NaN at 0; .* of step 4, without steps 5 to 6$/);
+    expect(warnings.at(-1)).toMatch(/^step 7: .*: loss is NaN; .* of step 4, without steps 5 to 7$/);
     expect(latestBits(folder).step).toBe(8);
   });
 
-  test('before a checkpoint, the step just done is left out', async () => {
+  test('at a checkpoint, the step just done is left out', async () => {
     breaksWeights(6);
     await start(newFolder(), { onNan: 'skip' });
     expect(ran).toEqual([1, 2, 3, 4, 5, 6, 5, 7, 8]);
+    expect(warnings).toEqual([expect.stringMatching(/^step 6: fc\.weight holds NaN at 0; .*, without step 6$/)]);
+  });
+
+  test.each(['stop', 'skip'] as const)('%s: the last step has no checkpoint before it is evaluated', async (onNan) => {
+    breaksWeights(1);
+    const folder = newFolder();
+    const error = { code: 'LOSS_NOT_FINITE', message: expect.stringMatching(/^step 1: test loss is NaN; /) as string };
+    await expect(start(folder, { onNan, steps: 1, checkpointEvery: 1 })).rejects.toMatchObject(error);
+    expect(latestBits(folder).step).toBe(0);
+    expect(warnings).toEqual([]);
   });
 });
+
+test.each(['skip', 'rollback'] as const)(
+  '%s: a training of which no step would be left ends with the error',
+  async (onNan) => {
+    lossesAre(() => NaN);
+    await expect(start(newFolder(), { onNan })).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE' });
+  },
+);
 
 test('other policies are refused', async () => {
   const onNan = 'ignore' as 'skip';
@@ -172,11 +231,15 @@ test('other policies are refused', async () => {
 
 test.each<[string, number[], number, number, number[]]>([
   ['a step', [], 0, 5, [5]],
-  ['one far from others', [2], 0, 5, [2, 5]],
-  ['one behind others: the step before them too', [4], 0, 5, [3, 4, 5]],
-  ['one that is left out already: the step before', [5], 0, 5, [4, 5]],
+  ['one far from others', [2], 0, 5, [5]],
+  ['one behind others: the step before them too', [4], 0, 5, [3, 5]],
+  ['one that is left out already: the step before', [5], 0, 5, [4]],
   ['the first after a checkpoint', [], 4, 5, [5]],
-  ['the first two after a checkpoint', [5], 4, 6, [5, 6]],
-])('skip leaves out %s', (_name, before, checkpoint, step, after) => {
-  expect(leaveOut('skip', new Set(before), checkpoint, step)).toEqual(after);
+  ['the second, where the first is left out', [5], 4, 6, [6]],
+  ['nothing, where all is left out', [5, 6], 4, 6, []],
+])('skip leaves out %s', (_name, before, checkpoint, step, added) => {
+  expect(leaveOut('skip', new Set(before), checkpoint, step)).toEqual({
+    added,
+    all: [...before, ...added].filter((each) => each > checkpoint).sort((a, b) => a - b),
+  });
 });

@@ -28,8 +28,8 @@ const hello = z.strictObject({
   recipe: z.string().max(100).nullable(),
   /** What it works on; null: it is free. */
   session: session.nullable(),
-  /** Whether this is its last. */
-  leaves: z.boolean(),
+  /** Whether this is its last. Otherwise absent, so that a coordinator of another version can read it and say that it is one. */
+  leaves: z.literal(true).optional(),
 });
 export type Hello = z.output<typeof hello>;
 

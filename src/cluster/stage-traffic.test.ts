@@ -60,8 +60,19 @@ describe('state that a stage sends', () => {
     await expect(run(stageThatSends([`state/${name}`, tensor]))).rejects.toMatchObject({
       code: 'CLUSTER_LOST',
       message: expect.stringMatching(
-        new RegExp(`^node-a, process 7 sent ${name} as ${found}, which is no state of its stage$`),
+        new RegExp(`^node-a, process 7 sent ${name} as ${found}, which is not due$`),
       ) as string,
+    });
+  });
+
+  test.each<[string, string[], string]>([
+    ['twice', ['a', 'a'], 'sent a as float32 \\[2\\], which is not due'],
+    ['not at all', [], 'did not send a'],
+  ])('%s is refused', async (_what, names, problem) => {
+    const values = names.map((name) => [`state/${name}`, float32([2], [5, 6])] as const);
+    await expect(run(stageThatSends(...values))).rejects.toMatchObject({
+      code: 'CLUSTER_LOST',
+      message: expect.stringMatching(new RegExp(`^node-a, process 7 ${problem}$`)) as string,
     });
   });
 

@@ -79,21 +79,21 @@ class StageTraffic {
 
   /** Takes what comes from a stage until its state is here. */
   async collect(stage: StageOnWorker, first: number, signal: AbortSignal): Promise<void> {
-    const held = new Set(this.namesOf(stage));
+    const due = new Set(this.namesOf(stage));
     let reported = first - 1;
     for (;;) {
       const value = await stage.up.next(signal);
       if (!value) throw new LostError('the stage was given up');
       const { name, step, tensor } = value;
       value.done();
-      if (name === 'saved' && step === reported) return;
+      if (name === 'saved' && step === reported) return requireNothingDue(stage, due);
       if (name === 'report') {
         await this.takeReport(stage, step, tensor);
         reported = step;
       } else if (name === 'tasks') {
         for (const event of decodeTasks(tensor, stage.index, stage.ahead)) this.plan.trace?.(event);
       } else if (name.startsWith(STATE)) {
-        this.takeState(stage, held, name.slice(STATE.length), tensor);
+        this.takeState(stage, due, name.slice(STATE.length), tensor);
       } else {
         throw new LostError(`${printable(stage.worker.place)} sent ${printable(name)} of step ${step} out of turn`);
       }
@@ -108,6 +108,9 @@ class StageTraffic {
       throw new LostError(`${printable(worker.place)} sent a report of step ${step} that does not fit its stage`);
     }
     const [busy, waiting, transfer] = numbers.subarray(losses.length) as unknown as [number, number, number];
+    if (![busy, waiting, transfer].every(Number.isFinite)) {
+      throw new LostError(`${printable(worker.place)} sent times of step ${step} that are none`);
+    }
     times.busy += busy;
     times.waiting += waiting;
     times.transfer += transfer;
@@ -117,13 +120,12 @@ class StageTraffic {
     );
   }
 
-  private takeState({ worker }: StageOnWorker, held: ReadonlySet<string>, name: string, tensor: HostTensor): void {
+  /** @param due names that have not come yet */
+  private takeState({ worker }: StageOnWorker, due: Set<string>, name: string, tensor: HostTensor): void {
     const known = this.state.tensors.get(name);
-    if (!held.has(name) || !known || tensor.dtype !== known.dtype || !sameShape(tensor.shape, known.shape)) {
+    if (!due.delete(name) || !known || tensor.dtype !== known.dtype || !sameShape(tensor.shape, known.shape)) {
       const found = `${tensor.dtype} [${tensor.shape.join(', ')}]`;
-      throw new LostError(
-        `${printable(worker.place)} sent ${printable(name)} as ${found}, which is no state of its stage`,
-      );
+      throw new LostError(`${printable(worker.place)} sent ${printable(name)} as ${found}, which is not due`);
     }
     this.state.set(name, tensor);
   }
@@ -137,4 +139,9 @@ class StageTraffic {
     const held = new Set(parameters.filter(({ module }) => modules.includes(module)).map(({ name }) => name));
     return [...held, ...keptStates(states).flatMap(({ name, parameter }) => (held.has(parameter) ? name : []))];
   }
+}
+
+function requireNothingDue({ worker }: StageOnWorker, due: ReadonlySet<string>): void {
+  const [missing] = due;
+  if (missing !== undefined) throw new LostError(`${printable(worker.place)} did not send ${printable(missing)}`);
 }

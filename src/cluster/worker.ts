@@ -133,7 +133,14 @@ class Worker {
     const recipe = this.options.recipe ? recipeHash(this.options.recipe) : null;
     const { run, generation, stage } = current?.session.assignment ?? { run: '', generation: 0, stage: 0 };
     const session = current ? { run, generation, stage } : null;
-    const hello = { worker: this.id, place: this.place, code: this.code, recipe, session, leaves };
+    const hello = {
+      worker: this.id,
+      place: this.place,
+      code: this.code,
+      recipe,
+      session,
+      ...(leaves && ({ leaves: true } as const)),
+    };
     announce(this.connection, helloOf(pool), hello);
     if (current?.coordinator.isLost()) {
       this.note(`run ${run}: its coordinator is gone`);

@@ -23,7 +23,7 @@ export interface StepReport extends StepLosses {
 
 /** Consecutive optimizer steps. When they are over, every module has made all its updates. */
 export interface StepRun {
-  /** 1-based count of optimizer steps, that of the first one here included. */
+  /** 1-based count of the updates of the whole training, that of the first step here included. */
   readonly first: number;
   /** What the next step takes; undefined where there is none. It is asked as soon as there is room, never twice at a time. */
   readonly next: () => Promise<StepInput | undefined>;

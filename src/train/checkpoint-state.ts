@@ -15,8 +15,10 @@ const schema = z.strictObject({
   formatVersion: z.literal(FORMAT_VERSION),
   /** Version of hpff that wrote it. */
   hpff: z.string(),
-  /** Optimizer steps done. */
+  /** Optimizer steps done, those included that were left out. */
   step: count,
+  /** Of these, left out: no update was made. */
+  skipped: count.default(0),
   /** Epoch of the next step, 1-based, and its index in that epoch, 0-based: they follow from `step` and `stepsPerEpoch`. */
   epoch: count,
   index: count,

@@ -13,6 +13,7 @@ const state = (step: number): RunState => ({
   step,
   epoch: 1,
   index: step,
+  skipped: 0,
   stepsPerEpoch: 1000,
   seed: 1,
   recipeHash: hash,

@@ -23,7 +23,7 @@ beforeAll(async () => {
   run = path.join(root, 'run');
   const hash = recipeHash(recipe);
   const computed = { onnxRuntime: '', device: 'cpu', schedule: 'sync', lowering: 'portable', delay: 0, threads: 1 };
-  const position = { step: 0, epoch: 1, index: 0, stepsPerEpoch: 44, seed: recipe.seed };
+  const position = { step: 0, skipped: 0, epoch: 1, index: 0, stepsPerEpoch: 44, seed: recipe.seed };
   const state = {
     ...position,
     recipeHash: hash,

@@ -74,6 +74,8 @@ export interface CheckpointEvent {
 export interface DoneEvent {
   readonly event: 'done';
   readonly step: number;
+  /** Of these, left out (`SkippedEvent`). */
+  readonly skippedSteps: number;
   readonly epoch: number;
   readonly testAccuracy: number;
   readonly testLoss: number;

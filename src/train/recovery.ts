@@ -12,17 +12,20 @@ import type { NanPolicy, TrainOptions } from './options.js';
 
 /** Losses of machines without a checkpoint in between after which it is given up. */
 const MOST_LOSSES = 20;
-/** Returns for numbers that are none, without a step that is kept in between, after which it is given up. */
-const MOST_RETURNS = 10;
+/** The same for numbers that are none. */
+const MOST_FAILURES = 10;
 
 /**
+ * @param lastStep of the training
  * @param attempt loads the state that training begins with, and trains, without the steps that are left out
- * @throws what `attempt` throws, but for losses of machines and, under a policy that goes on, NotFiniteError; those too after so many of them in a row
+ * @throws what `attempt` throws, but for losses of machines and, under a policy that goes on, NotFiniteError; those too at the 20th and the 10th without a
+ * checkpoint in between, and NotFiniteError where no step remains that could be left out, or none that could be made
  */
 export async function trainThroughFailures<Result>(
   open: OpenEngine,
   beginning: Beginning,
   given: Recipe,
+  lastStep: number,
   options: TrainOptions,
   listener: TrainListener,
   attempt: (beginning: Beginning, leftOut: ReadonlySet<number>) => Promise<Result>,
@@ -30,52 +33,63 @@ export async function trainThroughFailures<Result>(
   const { onNan = 'stop', signal } = options;
   const leftOut = new Set<number>();
   let current = beginning;
-  let [losses, returns] = [0, 0];
+  let [losses, failures] = [0, 0];
   for (;;) {
     try {
       return await attempt(current, leftOut);
     } catch (error) {
-      const isLoss = error instanceof LostError && open.recover !== undefined && ++losses < MOST_LOSSES;
-      const isNan = error instanceof NotFiniteError && onNan !== 'stop' && ++returns < MOST_RETURNS;
+      const isLoss = error instanceof LostError && open.recover !== undefined;
+      // What a training begins with is no matter of its steps.
+      const isNan = error instanceof NotFiniteError && onNan !== 'stop' && error.step > 0;
       if (!isLoss && !isNan) throw error;
-      await open.recover?.(signal);
       const before = stepOf(current);
       current = await begin(given, { ...options, resume: true });
       const from = stepOf(current);
-      if (from !== before) losses = 0;
-      if (stepsBetween(before, from).some((step) => !leftOut.has(step))) returns = isNan ? 1 : 0;
-      if (!isNan) listener.warn?.(`${error.message}; training goes on from the last checkpoint`);
-      else {
-        const steps = leaveOut(onNan, leftOut, from, error.step);
-        listener.warn?.(
-          `${error.found}; training goes on from the checkpoint of step ${from}, without ${named(steps)}`,
-        );
-      }
+      if (from !== before) losses = failures = 0;
+      if (isLoss ? ++losses >= MOST_LOSSES : ++failures >= MOST_FAILURES) throw error;
+      if (isNan) {
+        const { added, all } = leaveOut(onNan, leftOut, from, error.step);
+        const nothingIsMade = stepsBetween(0, lastStep).every((step) => leftOut.has(step));
+        if (added.length === 0 || nothingIsMade) throw error;
+        listener.warn?.(`${error.found}; training goes on from the checkpoint of step ${from}, without ${named(all)}`);
+      } else listener.warn?.(`${error.message}; training goes on from the last checkpoint`);
+      await open.recover?.(signal);
     }
   }
 }
 
 /** Those after `from`, up to and with `to`. */
-const stepsBetween = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + 1 + i);
+const stepsBetween = (from: number, to: number): number[] =>
+  Array.from({ length: Math.max(0, to - from) }, (_, i) => from + 1 + i);
 
 const stepOf = ({ run }: Beginning): number => run?.checkpoint.state.step ?? 0;
 
 /**
- * Adds the steps between a checkpoint and one whose results are no numbers that are to be left out.
- * @returns those, in order
+ * Adds the steps to leave out between a checkpoint and a step whose results are no numbers.
+ * @returns those that are new, and all that are left out there, each in order
  */
-export function leaveOut(policy: NanPolicy, leftOut: Set<number>, checkpoint: number, step: number): number[] {
-  const between = stepsBetween(checkpoint, step);
-  if (policy === 'rollback') for (const each of between) leftOut.add(each);
-  else {
-    const done = between.filter((each) => !leftOut.has(each));
-    leftOut.add(step);
-    // Where the step itself, or those just before it, had been left out already, the last one that was done is as likely the cause.
-    const isFirst = done.at(-1) === step && (step === checkpoint + 1 || done.at(-2) === step - 1);
-    const last = done.filter((each) => each < step).at(-1);
-    if (!isFirst && last !== undefined) leftOut.add(last);
-  }
-  return between.filter((each) => leftOut.has(each));
+export function leaveOut(
+  policy: Exclude<NanPolicy, 'stop'>,
+  leftOut: Set<number>,
+  checkpoint: number,
+  step: number,
+): { added: number[]; all: number[] } {
+  const since = stepsBetween(checkpoint, step);
+  const made = since.filter((each) => !leftOut.has(each));
+  const added = policy === 'rollback' ? made : suspects(made, step);
+  for (const each of added) leftOut.add(each);
+  return { added, all: since.filter((each) => leftOut.has(each)) };
+}
+
+/**
+ * The step itself. Where it was left out already, or comes right behind steps that were, what they showed was not of their making: then the last one that was
+ * made before it, too.
+ */
+function suspects(made: readonly number[], step: number): number[] {
+  const before = made.filter((each) => each < step).at(-1);
+  const itself = made.includes(step) ? [step] : [];
+  if (before === undefined || (itself.length > 0 && before === step - 1)) return itself;
+  return [before, ...itself];
 }
 
 /** Such as `steps 3 and 5 to 7`. */

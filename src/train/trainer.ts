@@ -63,12 +63,14 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
     const told = tracing ? alsoTracing(listener, tracing) : listener;
-    return await trainThroughFailures(open, beginning, given, options, told, async (from, leftOut) => {
+    const { batchesPerEpoch } = data.train;
+    const lastStep = Math.min(options.steps ?? Infinity, beginning.recipe.schedule.epochs * batchesPerEpoch);
+    return await trainThroughFailures(open, beginning, given, lastStep, options, told, async (from, leftOut) => {
       // Stages may be others after a loss.
       tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
       const { weights, optimizer } = startingState(from, manifest);
       open.engine.load(weights, optimizer ?? undefined);
-      return new Training(from, data, open, computed, pace, options, told, lock, leftOut).run();
+      return new Training(from, data, open, computed, pace, options, told, lock, leftOut, from !== beginning).run();
     });
   } catch (error) {
     throw whileWaiting(error, options, 'go on with --resume');

@@ -35,6 +35,8 @@ export class Training {
   private readonly checkpoints: CheckpointWriter;
   private readonly meter: LossMeter;
   private step: number;
+  /** Of the steps, those that were left out. */
+  private skipped: number;
   private evaluation: CheckpointState['evaluation'];
   private recorder!: RunRecorder;
 
@@ -49,6 +51,8 @@ export class Training {
     private readonly lock: RunLock,
     /** Steps whose updates are not made. */
     private readonly leftOut: ReadonlySet<number>,
+    /** Whether it goes on in the session that it began in. */
+    private readonly goesOn: boolean,
   ) {
     const { recipe, run } = beginning;
     const state = run?.checkpoint.state;
@@ -59,13 +63,14 @@ export class Training {
     this.checkpoints = new CheckpointWriter(this.folder, pace.keepCheckpoints, run?.checkpoint);
     this.meter = new LossMeter(state?.openGroup);
     this.step = state?.step ?? 0;
+    this.skipped = state?.skipped ?? 0;
     this.evaluation = state?.evaluation ?? null;
   }
 
   async run(): Promise<TrainResult> {
     this.stopIfAsked();
     await this.prepareFolder();
-    await addSession(this.folder, this.session());
+    if (!this.goesOn) await addSession(this.folder, this.session());
     this.recorder = await RunRecorder.open(this.folder, {
       step: this.step,
       evaluatedStep: this.evaluation?.step ?? -1,
@@ -119,6 +124,7 @@ export class Training {
   private async leaveOut(batches: AsyncGenerator<PlacedBatch, void>): Promise<void> {
     await batches.next();
     this.step++;
+    this.skipped++;
     const { step, epoch } = this;
     await this.record({ event: 'skipped', step, epoch });
     if (step % this.stepsPerEpoch === 0 && !this.meter.empty) await this.recordGroup();
@@ -129,7 +135,8 @@ export class Training {
     let given = this.step;
     let begun = performance.now();
     await this.open.engine.run({
-      first: given + 1,
+      // Of the updates: moments and averages do not age by steps that are left out.
+      first: given + 1 - this.skipped,
       next: async () => {
         if (given >= pause || this.options.signal?.aborted) return undefined;
         const asked = performance.now();
@@ -161,30 +168,47 @@ export class Training {
   /** What is due after a run of steps: the end of an epoch, a checkpoint, a stop. */
   private async afterRun(): Promise<void> {
     if (this.step % this.stepsPerEpoch === 0) await this.endEpoch();
-    else if (this.step % this.pace.checkpointEvery === 0) await this.checkpoint();
+    else if (this.isCheckpointDue) await this.checkpoint();
     else if (this.options.signal?.aborted && this.pausesAnywhere) await this.checkpoint();
     this.stopIfAsked();
   }
 
-  /** Whether training goes on from any step as if it had not stopped there. Late updates are made before it stops, earlier than they would have been. */
+  /** At the last step it comes after the evaluation. */
+  private get isCheckpointDue(): boolean {
+    return this.step % this.pace.checkpointEvery === 0 && this.step < this.totalSteps && !this.isLeftOut;
+  }
+
+  /** Whether the last step was left out: whether the state before it is sound, only the next one that is made will show. */
+  private get isLeftOut(): boolean {
+    return this.leftOut.has(this.step);
+  }
+
+  /**
+   * Whether training goes on from any step as if it had not stopped there. Late updates are made before it stops, earlier than they would have been; and where it
+   * goes back to checkpoints, one more of them changes how far.
+   */
   private get pausesAnywhere(): boolean {
-    return this.open.engine.delay === 0;
+    return this.open.engine.delay === 0 && !this.goesBack;
+  }
+
+  private get goesBack(): boolean {
+    return (this.options.onNan ?? 'stop') !== 'stop';
   }
 
   private async endEpoch(): Promise<void> {
     await this.evaluate('epoch');
-    await this.checkpoint();
+    if (!this.isLeftOut) await this.checkpoint();
   }
 
   private async finish(): Promise<TrainResult> {
-    if (!this.evaluated || !this.meter.empty) {
+    if (!this.evaluated || !this.meter.empty || this.checkpoints.latestStep !== this.step) {
       if (!this.meter.empty) await this.recordGroup();
       await this.evaluate('evaluation');
       await this.checkpoint();
     }
     const { accuracy, loss, images } = this.evaluation!;
-    const { step, epoch, folder } = this;
-    const result = { step, epoch, testAccuracy: accuracy, testLoss: loss, testImages: images, folder };
+    const { step, skipped: skippedSteps, epoch, folder } = this;
+    const result = { step, skippedSteps, epoch, testAccuracy: accuracy, testLoss: loss, testImages: images, folder };
     this.tell({ event: 'done', ...result });
     return result;
   }
@@ -229,7 +253,7 @@ export class Training {
       });
     } catch (error) {
       if (error !== this.options.signal?.reason) throw error;
-      await this.checkpoint();
+      if (!this.goesBack) await this.checkpoint();
       this.stopIfAsked();
     }
   }
@@ -267,9 +291,10 @@ export class Training {
   }
 
   private state(): RunState {
-    const { step, stepsPerEpoch, recipe, computed, evaluation } = this;
+    const { step, skipped, stepsPerEpoch, recipe, computed, evaluation } = this;
     return {
       step,
+      skipped,
       epoch: Math.floor(step / stepsPerEpoch) + 1,
       index: step % stepsPerEpoch,
       stepsPerEpoch,

@@ -6,11 +6,11 @@ import { portable } from '../../src/lower/index.js';
 import type { OpenEngine, StepRun, TrainEngine } from '../../src/pipeline/index.js';
 import type { Recipe } from '../../src/recipe/index.js';
 
-/** Called before each step, with its loss, and before each evaluated batch. */
+/** Called before each update, with its loss, and before each evaluated batch. */
 export const hooks: {
   beforeStep?: ((step: number) => void) | undefined;
-  /** What the loss of a step becomes; may change weights. */
-  loss?: ((loss: number, step: number, weights: NamedTensors) => number) | undefined;
+  /** What a loss becomes; may change weights. `images`: a number that tells batches apart. */
+  loss?: ((loss: number, images: number, weights: NamedTensors) => number) | undefined;
   beforeEvaluate?: (() => void) | undefined;
 } = {};
 
@@ -67,7 +67,7 @@ class ToyEngine implements TrainEngine {
       });
     }
     const own = Math.abs(floats(this.weights, 'fc.weight')[0]! + step);
-    const loss = hooks.loss?.(own, step, this.weights) ?? own;
+    const loss = hooks.loss?.(own, force, this.weights) ?? own;
     return { losses: new Map([['2/final/classifier', loss]]), total: 2 * loss, gradients: new Map() };
   }
 

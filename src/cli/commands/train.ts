@@ -57,8 +57,9 @@ at once. It stops likewise when nobody reads its output any more (hpff train …
 beginning of the run, so a run of 20 steps that is resumed with --steps 50 makes 30 more.
 
 Where a loss or a weight is NaN or infinite, training stops; the last checkpoint is from before. With --on-nan skip it goes on from that
-checkpoint by itself without the step that led there, with --on-nan rollback without any of the steps since, so with other images. After ten
-such returns without a step in between that is kept it stops too. Steps that are left out count as steps; each is warned of and is in metrics.jsonl.
+checkpoint by itself without the step that led there, with --on-nan rollback without any of the steps since, so with other images. At the tenth
+such failure without a checkpoint in between it stops too. Steps that are left out count as steps; each is warned of and is in metrics.jsonl.
+Ctrl-C then writes no checkpoint of its own (docs/training.md).
 
 --weights begins with the trunk of a safetensors file, such as a converted checkpoint of torchvision (docs/pytorch.md). A classifier of other
 classes is drawn anew by --reset fc. A resumed run goes on with its own weights: the option is then passed over.
@@ -132,10 +133,11 @@ export const addTrain: AddCommand = (program, streams) => {
       const result = await work.finally(() => (display.started ? leaveReport(folder, display.warn) : undefined));
       display.finish();
       if (options.json) return;
-      const { testAccuracy, testLoss, testImages, step } = result;
+      const { testAccuracy, testLoss, testImages, step, skippedSteps } = result;
       const correct = Math.round(testAccuracy * testImages);
       const accuracy = `test accuracy ${testAccuracy.toFixed(4)} (${correct} of ${testImages})`;
-      const summary = `${accuracy}, loss ${testLoss.toFixed(4)}, after ${counted(step, 'step')}`;
+      const leftOut = skippedSteps > 0 ? `, ${skippedSteps} of them left out` : '';
+      const summary = `${accuracy}, loss ${testLoss.toFixed(4)}, after ${counted(step, 'step')}${leftOut}`;
       output.result(result, [...stageLines(display.stages), summary].join('\n'));
     });
 };

@@ -13,8 +13,10 @@ export interface NormMap {
   read(value: Value): string;
   /** Gives a value its name, as the kernels wrote it. */
   write(value: Value, name: string): void;
-  /** The same for a result that may take a sum or a ReLU, if that is what reads it. */
+  /** The same for a result that takes a ReLU, and, where it is blocked, a sum, if that is what reads it. */
   defer(value: Value, write: (extra: Absorbed) => string): void;
+  /** Notes that a map, as written, is `unscaled` times `scale` for those who can multiply elsewhere. */
+  noteUnscaled(map: string, unscaled: string, scale: string): void;
   pad(vector: string): string;
   cut(vector: string): string;
   mean(map: string): string;
@@ -39,6 +41,7 @@ function blockedMap(writer: BlockedWriter, shape: MapShape): NormMap {
     read: (value) => writer.asBlocked(value),
     write: (value, name) => writer.setBlocked(value, name),
     defer: (value, write) => writer.defer(value, { absorbs: ['sum', 'relu'], write }),
+    noteUnscaled: (map, name, scale) => writer.emit.noteUnscaled(map, { name, scale }),
     pad: (vector) => blocked.padVector(vector, shape.channels),
     cut: (vector) => blocked.cutVector(vector, shape.channels),
     mean: (map) => blocked.channelMean(map, shape),
@@ -70,6 +73,8 @@ function oneImage(writer: BlockedWriter, { channels, height, width }: MapShape):
       writer.once(value, 'lanes', () => name);
     },
     defer: (value, write) => writer.deferPlain(value, (extra) => toPlain(write(extra))),
+    // Who reads the map in its own shape cannot read the other.
+    noteUnscaled: () => undefined,
     pad: (vector) => vector,
     cut: (vector) => vector,
     mean: (map) => fold(blocked.channelMean(map, lanes)),

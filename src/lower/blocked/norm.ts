@@ -47,7 +47,7 @@ export const normRules: BlockedRules = {
     const slope = emit.op('Neg', [blocked.mul(meanProduct, inverse)]);
     const unscaled = map.affine(x, slope, emit.op('Neg', [meanDy]), { sum: dy });
     const scaled = map.affine(unscaled, scale, emit.floats(new Float32Array(map.stored)));
-    emit.noteUnscaled(scaled, { name: unscaled, scale });
+    map.noteUnscaled(scaled, unscaled, scale);
     map.write(dx, scaled);
     const { batch, height, width } = mapShape(centred)!;
     const elements = blocked.scalar(Number(batch) * height * width);
