@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ProcessLock } from './process-lock.js';
 
 let folder: string;
@@ -72,6 +72,24 @@ it.skipIf(startOf(process.pid) === null)('is not fooled by a later process with 
   await using _lock = await takeTwice();
   expect(written().started).toBe(startOf(process.pid));
 });
+
+it.skipIf(startOf(process.pid) === null)(
+  'takes the lock of a process that has died, though nobody has asked how it ended',
+  async () => {
+    // What the shell turns into does not ask for its child.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(line.toString());
+      await vi.waitFor(() => expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /));
+      writeFileSync(file, JSON.stringify({ host: hostname(), pid, started: startOf(pid), token: 'x' }));
+      await using _lock = await takeTwice();
+      expect(written().pid).toBe(process.pid);
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  },
+);
 
 it.each([
   ['of another machine', JSON.stringify({ host: 'elsewhere', pid: 7, started: null }), 'process 7 on host elsewhere'],

@@ -135,13 +135,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Linux: which start of the machine, and when after it the process began. */
+/** Linux: which start of the machine, and when after it the process began. null of one that has died, even if its parent has not asked how yet. */
 async function startOf(pid: number): Promise<string | null> {
   try {
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // the name before may hold anything
-    return `${boot}/${fields[19]}`;
+    return /^[ZX]/.test(fields[0]!) ? null : `${boot}/${fields[19]}`;
   } catch {
     return null;
   }
