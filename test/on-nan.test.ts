@@ -151,7 +151,7 @@ describe('a loss that is no number', () => {
     expect(await readSessions(folder)).toHaveLength(1);
   });
 
-  test('ten times without a step in between that is kept, it ends the run', async () => {
+  test('ten times without a checkpoint in between, it ends the run', async () => {
     lossesAre(() => Infinity);
     const error = {
       code: 'LOSS_NOT_FINITE',
@@ -165,7 +165,7 @@ describe('a loss that is no number', () => {
     }
   });
 
-  test('with steps in between that are kept, it goes on for as long as there are any', async () => {
+  test('with checkpoints in between, it goes on for as long as it takes', async () => {
     lossesAre((loss, step) => (step % 4 === 2 ? NaN : loss));
     const { step } = await train(
       longer,

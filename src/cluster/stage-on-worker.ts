@@ -1,11 +1,11 @@
 /** A stage as the coordinator sees it: given to a worker, with the edges to and from it. */
+import { toJson } from '../recipe/index.js';
 import type { ClusterConnection } from './connection.js';
 import { request } from './control.js';
 import type { ClusterPlan } from './cluster-plan.js';
 import { EdgeReader } from './edge-reader.js';
 import { EdgeWriter } from './edge-writer.js';
 import { assignmentOf, downEdge, type Hello, SIGN_MILLISECONDS, upEdge } from './protocol.js';
-import { toJson } from '../recipe/index.js';
 import { clockAhead } from './worker-clock.js';
 import { LostError, type Workforce } from './workforce.js';
 

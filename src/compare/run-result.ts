@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { median } from '../bench/index.js';
 import type { Recipe } from '../recipe/index.js';
-import { readMetrics, readRunOutline, requireSameRecipe, type RunOutline } from '../train/index.js';
+import { readMetrics, readRunOutline, requireSameRecipe, type RunOutline, totalSteps } from '../train/index.js';
 
 export interface RunFigures {
   /** Optimizer steps done. */
@@ -47,8 +47,10 @@ export async function runState(folder: string, recipe: Recipe, steps = Infinity)
   const outline = await readRunOutline(folder);
   requireSameRecipe(outline, recipe);
   const { step, stepsPerEpoch, evaluation, openGroup } = outline.state;
-  const totalSteps = Math.min(steps, recipe.schedule.epochs * stepsPerEpoch);
-  return { finished: step >= totalSteps && evaluation?.step === step && openGroup === null, outline };
+  return {
+    finished: step >= totalSteps(recipe, stepsPerEpoch, steps) && evaluation?.step === step && openGroup === null,
+    outline,
+  };
 }
 
 /** @throws InputError as `readMetrics` */

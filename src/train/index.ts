@@ -10,6 +10,7 @@ export { type NanPolicy, nanPolicies, type TrainOptions } from './options.js';
 export { readMetrics, type Recorded, type RecordedStep } from './read-metrics.js';
 export { readRun, readRunOutline, refuseRunFile, requireSameRecipe, type Run, type RunOutline } from './run-folder.js';
 export { type Machine, readSessions, type Session as RunSession, thisMachine } from './sessions.js';
+export { totalSteps } from './total-steps.js';
 export { train } from './trainer.js';
 export type { TrainResult } from './training.js';
 export { evaluateModel, type EvaluateModelOptions, type ModelEvaluation } from './evaluate-model.js';

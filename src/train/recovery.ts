@@ -10,6 +10,15 @@ import type { TrainListener } from './events.js';
 import { NotFiniteError } from './finite.js';
 import type { NanPolicy, TrainOptions } from './options.js';
 
+/** One of the times that a training begins, or goes on by itself. */
+export interface Attempt {
+  readonly beginning: Beginning;
+  /** Steps whose updates are not made. */
+  readonly leftOut: ReadonlySet<number>;
+  /** Whether it is the one that was asked for. */
+  readonly isFirst: boolean;
+}
+
 /** Losses of machines without a checkpoint in between after which it is given up. */
 const MOST_LOSSES = 20;
 /** The same for numbers that are none. */
@@ -17,8 +26,8 @@ const MOST_FAILURES = 10;
 
 /**
  * @param lastStep of the training
- * @param attempt loads the state that training begins with, and trains, without the steps that are left out
- * @throws what `attempt` throws, but for losses of machines and, under a policy that goes on, NotFiniteError; those too at the 20th and the 10th without a
+ * @param trainOnce loads the state that an attempt begins with, and trains
+ * @throws what `trainOnce` throws, but for losses of machines and, under a policy that goes on, NotFiniteError; those too at the 20th and the 10th without a
  * checkpoint in between, and NotFiniteError where no step remains that could be left out, or none that could be made
  */
 export async function trainThroughFailures<Result>(
@@ -28,7 +37,7 @@ export async function trainThroughFailures<Result>(
   lastStep: number,
   options: TrainOptions,
   listener: TrainListener,
-  attempt: (beginning: Beginning, leftOut: ReadonlySet<number>) => Promise<Result>,
+  trainOnce: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   const { onNan = 'stop', signal } = options;
   const leftOut = new Set<number>();
@@ -36,7 +45,7 @@ export async function trainThroughFailures<Result>(
   let [losses, failures] = [0, 0];
   for (;;) {
     try {
-      return await attempt(current, leftOut);
+      return await trainOnce({ beginning: current, leftOut, isFirst: current === beginning });
     } catch (error) {
       const isLoss = error instanceof LostError && open.recover !== undefined;
       // What a training begins with is no matter of its steps.
@@ -46,11 +55,12 @@ export async function trainThroughFailures<Result>(
       current = await begin(given, { ...options, resume: true });
       const from = stepOf(current);
       if (from !== before) losses = failures = 0;
+      for (const step of leftOut) if (step <= from) leftOut.delete(step);
       if (isLoss ? ++losses >= MOST_LOSSES : ++failures >= MOST_FAILURES) throw error;
       if (isNan) {
         const { added, all } = leaveOut(onNan, leftOut, from, error.step);
-        const nothingIsMade = stepsBetween(0, lastStep).every((step) => leftOut.has(step));
-        if (added.length === 0 || nothingIsMade) throw error;
+        // Nothing is left to leave out, or to make.
+        if (added.length === 0 || leftOut.size === lastStep) throw error;
         listener.warn?.(`${error.found}; training goes on from the checkpoint of step ${from}, without ${named(all)}`);
       } else listener.warn?.(`${error.message}; training goes on from the last checkpoint`);
       await open.recover?.(signal);

@@ -14,6 +14,7 @@ import { RunLock } from './run-lock.js';
 import { paceOf, type TrainOptions } from './options.js';
 import { trainingSessionOptions } from './ort-training.js';
 import { alsoTracing, openTrace } from './trace.js';
+import { totalSteps } from './total-steps.js';
 import { loadTrainingData } from './training-data.js';
 import { Training, type TrainResult } from './training.js';
 
@@ -63,14 +64,13 @@ export async function train(given: Recipe, options: TrainOptions, listener: Trai
     };
     for (const line of changedCircumstances(beginning, computed)) listener.warn?.(line);
     const told = tracing ? alsoTracing(listener, tracing) : listener;
-    const { batchesPerEpoch } = data.train;
-    const lastStep = Math.min(options.steps ?? Infinity, beginning.recipe.schedule.epochs * batchesPerEpoch);
-    return await trainThroughFailures(open, beginning, given, lastStep, options, told, async (from, leftOut) => {
+    const lastStep = totalSteps(beginning.recipe, data.train.batchesPerEpoch, options.steps);
+    return await trainThroughFailures(open, beginning, given, lastStep, options, told, async (attempt) => {
       // Stages may be others after a loss.
       tracing?.arrange(open.engine.takeTimes().map(({ modules }) => modules));
-      const { weights, optimizer } = startingState(from, manifest);
+      const { weights, optimizer } = startingState(attempt.beginning, manifest);
       open.engine.load(weights, optimizer ?? undefined);
-      return new Training(from, data, open, computed, pace, options, told, lock, leftOut, from !== beginning).run();
+      return new Training(attempt, data, open, computed, pace, options, told, lock).run();
     });
   } catch (error) {
     throw whileWaiting(error, options, 'go on with --resume');
@@ -96,8 +96,9 @@ function warnOfNoLearning(recipe: Recipe, { warn }: TrainListener): void {
 }
 
 function warnOfEarlyEnd(recipe: Recipe, { steps }: TrainOptions, perEpoch: number, { warn }: TrainListener): void {
-  const { epochs } = recipe.schedule;
-  const total = epochs * perEpoch;
+  const total = totalSteps(recipe, perEpoch);
   if (steps === undefined || steps <= total) return;
-  warn?.(`--steps: found ${steps}, but training ends after ${total} (epochs × steps of each: ${epochs} × ${perEpoch})`);
+  warn?.(
+    `--steps: found ${steps}, but training ends after ${total} (epochs × steps of each: ${recipe.schedule.epochs} × ${perEpoch})`,
+  );
 }

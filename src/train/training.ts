@@ -8,7 +8,6 @@ import type { NamedTensors } from '../files/tensor.js';
 import { type OpenEngine, residentMemory, type StepReport } from '../pipeline/index.js';
 import { recipeHash, type Recipe } from '../recipe/index.js';
 import { version } from '../version.js';
-import type { Beginning } from './beginning.js';
 import { CheckpointWriter } from './checkpoint.js';
 import type { CheckpointState, RunState } from './checkpoint-state.js';
 import { evaluate } from './evaluate.js';
@@ -19,8 +18,10 @@ import { LossMeter } from './meter.js';
 import type { Pace, TrainOptions } from './options.js';
 import { RunRecorder } from './recorder.js';
 import { createRun } from './run-folder.js';
+import type { Attempt } from './recovery.js';
 import type { RunLock } from './run-lock.js';
 import { addSession, type Session, thisMachine } from './sessions.js';
+import { totalSteps } from './total-steps.js';
 import type { TrainingData } from './training-data.js';
 
 /** How a training ended. */
@@ -41,7 +42,7 @@ export class Training {
   private recorder!: RunRecorder;
 
   constructor(
-    private readonly beginning: Beginning,
+    private readonly attempt: Attempt,
     private readonly data: TrainingData,
     private readonly open: OpenEngine,
     private readonly computed: CheckpointState['computed'],
@@ -49,17 +50,13 @@ export class Training {
     private readonly options: TrainOptions,
     private readonly listener: TrainListener,
     private readonly lock: RunLock,
-    /** Steps whose updates are not made. */
-    private readonly leftOut: ReadonlySet<number>,
-    /** Whether it goes on in the session that it began in. */
-    private readonly goesOn: boolean,
   ) {
-    const { recipe, run } = beginning;
+    const { recipe, run } = attempt.beginning;
     const state = run?.checkpoint.state;
     this.recipe = recipe;
     this.folder = options.folder;
     this.stepsPerEpoch = data.train.batchesPerEpoch;
-    this.totalSteps = Math.min(options.steps ?? Infinity, recipe.schedule.epochs * this.stepsPerEpoch);
+    this.totalSteps = totalSteps(recipe, this.stepsPerEpoch, options.steps);
     this.checkpoints = new CheckpointWriter(this.folder, pace.keepCheckpoints, run?.checkpoint);
     this.meter = new LossMeter(state?.openGroup);
     this.step = state?.step ?? 0;
@@ -70,7 +67,7 @@ export class Training {
   async run(): Promise<TrainResult> {
     this.stopIfAsked();
     await this.prepareFolder();
-    if (!this.goesOn) await addSession(this.folder, this.session());
+    if (this.attempt.isFirst) await addSession(this.folder, this.session());
     this.recorder = await RunRecorder.open(this.folder, {
       step: this.step,
       evaluatedStep: this.evaluation?.step ?? -1,
@@ -87,7 +84,7 @@ export class Training {
   }
 
   private async prepareFolder(): Promise<void> {
-    if (this.beginning.run) return this.checkpoints.tidy();
+    if (this.attempt.beginning.run) return this.checkpoints.tidy();
     const tensors = await this.tensors();
     await createRun(this.folder, this.recipe, this.lock, async (folder) => {
       const writer = new CheckpointWriter(folder, this.pace.keepCheckpoints);
@@ -103,7 +100,7 @@ export class Training {
     const batches = prefetch(this.data.train, range);
     try {
       while (this.step < this.totalSteps) {
-        if (this.leftOut.has(this.step + 1)) await this.leaveOut(batches);
+        if (this.attempt.leftOut.has(this.step + 1)) await this.leaveOut(batches);
         else await this.runTo(this.nextPause(), batches);
         await this.afterRun();
       }
@@ -116,7 +113,7 @@ export class Training {
   private nextPause(): number {
     const { step, stepsPerEpoch, totalSteps } = this;
     const after = (every: number): number => (Math.floor(step / every) + 1) * every;
-    const leftOut = [...this.leftOut].filter((each) => each > step).map((each) => each - 1);
+    const leftOut = [...this.attempt.leftOut].filter((each) => each > step).map((each) => each - 1);
     return Math.min(totalSteps, after(stepsPerEpoch), after(this.pace.checkpointEvery), ...leftOut);
   }
 
@@ -180,7 +177,7 @@ export class Training {
 
   /** Whether the last step was left out: whether the state before it is sound, only the next one that is made will show. */
   private get isLeftOut(): boolean {
-    return this.leftOut.has(this.step);
+    return this.attempt.leftOut.has(this.step);
   }
 
   /**
@@ -300,7 +297,7 @@ export class Training {
       stepsPerEpoch,
       seed: recipe.seed,
       recipeHash: recipeHash(recipe),
-      overrides: this.beginning.overrides,
+      overrides: this.attempt.beginning.overrides,
       dataHash: this.data.hash,
       computed,
       evaluation,

@@ -111,9 +111,8 @@ export class BlockedEmitter {
   }
 
   /** Mean of each stored channel over N, H and W: [C]. */
-  channelMean(x: string, { batch, channels }: MapShape): string {
-    const pooled = this.reshape(this.op('GlobalAveragePool', [x]), [batch, this.padded(channels)]);
-    return this.emit.op('ReduceMean', [pooled], { axes: [0], keepdims: 0 });
+  channelMean(x: string, shape: MapShape): string {
+    return this.meanOverImages(this.op('GlobalAveragePool', [x]), shape);
   }
 
   /** Mean of x·y for each stored channel over N, H and W: [C]. */
@@ -124,12 +123,15 @@ export class BlockedEmitter {
     const maps = batch * this.padded(channels);
     const one = this.reshape(x, [1, maps, height, width]);
     const filter = this.reshape(y, [maps, 1, height, width]);
-    const sums = this.reshape(this.op('Conv', [one, filter], { kernel_shape: [height, width], group: maps }), [
-      batch,
-      this.padded(channels),
-    ]);
-    const perImage = this.emit.op('ReduceMean', [sums], { axes: [0], keepdims: 0 });
-    return this.mul(perImage, this.scalar(1 / (height * width)));
+    const sums = this.op('Conv', [one, filter], { kernel_shape: [height, width], group: maps });
+    return this.mul(this.meanOverImages(sums, shape), this.scalar(1 / (height * width)));
+  }
+
+  /** One number for each image and stored channel → one for each stored channel. */
+  private meanOverImages(x: string, { batch, channels }: MapShape): string {
+    const stored = this.padded(channels);
+    if (batch === 1) return this.reshape(x, [stored]);
+    return this.emit.op('ReduceMean', [this.reshape(x, [batch, stored])], { axes: [0], keepdims: 0 });
   }
 
   /**
