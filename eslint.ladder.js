@@ -12,6 +12,7 @@ export const LADDER = [
   'errors',
   'random',
   'version',
+  'others-turn',
   'files',
   'recipe',
   'onnx',

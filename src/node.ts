@@ -1,7 +1,17 @@
 /** hpff in Node: files and data sets, ONNX Runtime, training, evaluation, export. */
 export * from './index.js';
 export { readSafetensors, writeSafetensors } from './files/safetensors.js';
+export { recipeHash } from './recipe/hash.js';
+export { readRecipe } from './recipe/read.js';
 export * from './artifacts/index.js';
+export {
+  isArtifactFolder,
+  readArtifacts,
+  readManifest,
+  type SealedManifest,
+  writeArtifacts,
+} from './artifacts/folder.js';
+export * from './artifacts/ort-training/index.js';
 export * from './weights/index.js';
 export type * from './runtime/runtime.js';
 export { createNativeRuntime, type NativeRuntimeOptions } from './runtime/native/index.js';

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { elementCount } from '../src/files/tensor.js';
 import { initialWeights } from '../src/local/index.js';
-import { type CifarResnetConfig, readRecipe } from '../src/recipe/index.js';
+import type { CifarResnetConfig } from '../src/recipe/index.js';
+import { readRecipe } from '../src/recipe/read.js';
 import { relativeToTorch, table, torchReference } from '../tools/bench/table.js';
 import { pythonWithTorch, TorchProcess } from '../tools/bench/torch-process.js';
 

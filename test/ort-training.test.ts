@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildTrainingGraphs, checkpointOf } from '../src/artifacts/index.js';
+import { buildTrainingGraphs, checkpointOf } from '../src/artifacts/ort-training/index.js';
 import type { Batch } from '../src/data/dataset.js';
 import { syntheticBatch } from '../src/data/synthetic.js';
 import { decodeOrtCheckpoint } from '../src/files/ort-checkpoint/index.js';
@@ -12,7 +12,8 @@ import { float32, type HostTensor, type NamedTensors } from '../src/files/tensor
 import { initialWeights } from '../src/local/index.js';
 import { encodeModel } from '../src/onnx/encode.js';
 import { openEngine, trainOnBatch } from '../src/pipeline/index.js';
-import { parseRecipe, readRecipe, type Recipe } from '../src/recipe/index.js';
+import { parseRecipe, type Recipe } from '../src/recipe/index.js';
+import { readRecipe } from '../src/recipe/read.js';
 import { loadWebApi } from '../src/runtime/ort-training/web-api.js';
 import { hpff } from './cli.js';
 

@@ -16,7 +16,7 @@ import { prefetch } from '../src/data/prefetch.js';
 import { loadClassifier } from '../src/export/index.js';
 import { readSafetensors, writeSafetensors } from '../src/files/safetensors.js';
 import { float32, type HostTensor, type NamedTensors } from '../src/files/tensor.js';
-import { readRecipe } from '../src/recipe/index.js';
+import { readRecipe } from '../src/recipe/read.js';
 import { createNativeRuntime } from '../src/runtime/native/index.js';
 import { evaluationLoader } from '../src/train/index.js';
 import { hpff } from './cli.js';

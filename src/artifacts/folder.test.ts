@@ -8,7 +8,8 @@ import { initialWeights } from '../local/index.js';
 import { portable } from '../lower/index.js';
 import { checkModel } from '../onnx/check.js';
 import { parseRecipe } from '../recipe/index.js';
-import { buildGraphs, type GraphSet, readArtifacts, readManifest, writeArtifacts } from './index.js';
+import { readArtifacts, readManifest, writeArtifacts } from './folder.js';
+import { buildGraphs, type GraphSet } from './index.js';
 
 const recipe = parseRecipe(
   {

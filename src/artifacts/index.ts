@@ -1,8 +1,6 @@
-/** The graphs of a training step and the folder they are kept in. */
+/** The graphs of a training step. `folder.ts`, which keeps them, and `ort-training/` need Node, all else runs in browsers too. */
 export { checkWeights, type WeightCheck, type WeightSpec } from './check-weights.js';
-export { isArtifactFolder, readArtifacts, readManifest, type SealedManifest, writeArtifacts } from './folder.js';
 export { buildGraphs, type GraphSet } from './graphs.js';
-export * from './ort-training/index.js';
 export type { GraphOptions } from './plan.js';
 export { buildSharedGraphs, type ModelUse, type SharedGraphs, unshared } from './shared-graphs.js';
 export { isPassing, lastUses, stepGraphs } from './step-graphs.js';

@@ -12,7 +12,8 @@ import {
   type OpenEngine,
   openEvaluator,
 } from '../pipeline/index.js';
-import { recipeHash, type Recipe } from '../recipe/index.js';
+import { recipeHash } from '../recipe/hash.js';
+import type { Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import { removeAbandoned } from './abandoned.js';
 import { ClusterEngine } from './cluster-engine.js';

@@ -2,7 +2,8 @@
 import path from 'node:path';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
-import { type Recipe, recipeHash } from '../recipe/index.js';
+import { recipeHash } from '../recipe/hash.js';
+import type { Recipe } from '../recipe/index.js';
 import { ownFiles } from './files.js';
 
 /** A recipe as the user gave it. */

@@ -2,6 +2,7 @@
  * Preparing batches ahead of their use: on other threads, or in slices between other work, since this thread is free while a
  * run is in flight on native threads.
  */
+import { othersTurn } from '../others-turn.js';
 import type { BatchSource } from './batches.js';
 import type { Batch } from './dataset.js';
 
@@ -31,7 +32,7 @@ interface Place {
 
 /**
  * Gives the batches of a source in order. While the consumer works on one, the next `depth` are prepared, one after
- * another, generators in slices of `setImmediate`. An error of the source reaches the consumer when the batch's turn comes. Leaving
+ * another, generators in slices. An error of the source reaches the consumer when the batch's turn comes. Leaving
  * the loop early (`break`, `return`, `throw`) abandons what is being prepared.
  */
 export async function* prefetch(source: BatchSource, options: PrefetchOptions = {}): AsyncGenerator<PlacedBatch, void> {
@@ -77,7 +78,7 @@ async function prepareAfter(
   const work = source.prepare(epoch, index, stop);
   if (work instanceof Promise) return { epoch, index, batch: await work };
   for (;;) {
-    await new Promise((resolve) => setImmediate(resolve));
+    await othersTurn();
     stop.throwIfAborted();
     const step = work.next();
     if (step.done) return { epoch, index, batch: step.value };

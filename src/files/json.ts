@@ -4,7 +4,7 @@
  */
 import { InputError } from '../errors.js';
 import { printable, quoted } from './printable.js';
-import { decodeUtf8 } from './read.js';
+import { decodeUtf8 } from './utf8.js';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 

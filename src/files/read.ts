@@ -4,6 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { printable } from './printable.js';
 import { isDirectoryError, readError } from './system-errors.js';
+import { decodeUtf8 } from './utf8.js';
 
 /** Largest file read unless the caller says otherwise: 4 GiB less one byte, what one buffer holds on Node 20. */
 const DEFAULT_MAX_BYTES = 2 ** 32 - 1;
@@ -63,18 +64,6 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
  */
 export async function readFileText(path: string, maxBytes = 2 ** 28): Promise<string> {
   return decodeUtf8(await readFileBytes(path, maxBytes), path);
-}
-
-/**
- * Decodes UTF-8 strictly; `where` names the source in errors.
- * @throws InputError `FILE_NOT_UTF8`
- */
-export function decodeUtf8(bytes: Uint8Array, where: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    throw new InputError('FILE_NOT_UTF8', `${printable(where)}: is not text in UTF-8`, { cause: error });
-  }
 }
 
 async function readAll(handle: FileHandle, size: number, path: string, maxBytes: number): Promise<Uint8Array> {

@@ -1,6 +1,7 @@
 /** Collects ONNX nodes and constants while a slice is lowered, and names them. */
 import { UsageError } from '../errors.js';
 import type { OnnxAttribute, OnnxNode, OnnxTensor } from '../onnx/model.js';
+import { bytesText } from './bytes-text.js';
 
 /** Attributes as plain JavaScript: integers become `int`, arrays `ints`, strings `string`; floats are marked with `f`. */
 export type AttributeValue = number | string | readonly number[] | { readonly f: number };
@@ -91,7 +92,7 @@ export class Emitter {
 
   initializer(dtype: 'float32' | 'int64', data: Float32Array | BigInt64Array, shape: readonly number[]): string {
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const key = `${dtype}[${shape.join()}]${Buffer.from(bytes).toString('base64')}`;
+    const key = `${dtype}[${shape.join()}]${bytesText(bytes)}`;
     let name = this.constants.get(key);
     if (!name) {
       name = this.unique(`const/${dtype}_${this.constants.size}`);

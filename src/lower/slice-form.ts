@@ -4,6 +4,7 @@
  */
 import { UsageError } from '../errors.js';
 import type { Node, Value } from '../graph/index.js';
+import { bytesText } from './bytes-text.js';
 import type { GraphSlice, NamedValue } from './slice.js';
 
 export interface SliceForm {
@@ -78,7 +79,7 @@ class FormWriter implements SliceForm {
       this.numbers.push({ value, number: Number(data[0]) });
       return 'number';
     }
-    return `constant ${type} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}`;
+    return `constant ${type} ${JSON.stringify(bytesText(data))}`;
   }
 }
 

@@ -1,5 +1,6 @@
 /** What an engine can be told, and what opening one gives. */
-import type { Manifest, RateTable } from '../artifacts/index.js';
+import type { Manifest } from '../artifacts/index.js';
+import type { RateTable } from '../artifacts/ort-training/index.js';
 import type { Runtime } from '../runtime/runtime.js';
 import type { LoweringChoice } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';

@@ -1,5 +1,5 @@
 /** Opens the engine of ONNX Runtime's training API. */
-import { buildTrainingGraphs, type RateTable } from '../artifacts/index.js';
+import { buildTrainingGraphs, type RateTable } from '../artifacts/ort-training/index.js';
 import { InputError } from '../errors.js';
 import { ortTraining } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';

@@ -5,15 +5,14 @@
  * on its output. With HiLo a module needs the relay of its neighbour above, which needs the module's output first. So all modules run forward, by
  * sessions of their own, and then train from the last to the first, each giving the relay that the next one takes; the forward pass is computed twice.
  */
+import { keptStates, startOf } from '../artifacts/index.js';
 import {
   checkpointOf,
   fromOrtCheckpoint,
-  keptStates,
   lossName,
   type ModuleArtifacts,
-  startOf,
   type TrainingGraphs,
-} from '../artifacts/index.js';
+} from '../artifacts/ort-training/index.js';
 import type { Batch } from '../data/dataset.js';
 import { UsageError } from '../errors.js';
 import type { HostTensor, NamedTensors } from '../files/tensor.js';

@@ -3,11 +3,11 @@
  * Elsewhere the next value is written into a spare tensor, and the one before becomes a spare: what a run allocates it should soon free, or its memory
  * falls to pieces.
  */
-import { setImmediate as othersTurn } from 'node:timers/promises';
 import { keptStates, type Manifest, type OutputPort, startOf } from '../artifacts/index.js';
 import { RunError, UsageError } from '../errors.js';
 import type { HostTensor, NamedTensors } from '../files/tensor.js';
 import { averagePrefix } from '../nn/index.js';
+import { othersTurn } from '../others-turn.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
 import type { LoadedGraph } from './loaded-graphs.js';
 import { SpareTensors } from './spare-tensors.js';

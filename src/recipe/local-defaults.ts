@@ -1,5 +1,5 @@
 /** Recipe key `local`: defaults by rule, and nothing that the rule ignores. */
-import { isDeepStrictEqual } from 'node:util';
+import { sameJson } from './canonical.js';
 import type { RecipeShape } from './schema/index.js';
 import type { DecoderNet, HeadKind, LambdaPair, LocalConfig, LocalRule, NetworkConfig } from './types.js';
 
@@ -119,12 +119,12 @@ const unusedClassifier: LocalConfig['classifier'] = {
 export function ignoredKeys(written: LocalConfig, kept: LocalConfig): IgnoredKey[] {
   const keys = Object.keys(written) as (keyof LocalConfig)[];
   return keys
-    .filter((key) => !isDeepStrictEqual(written[key], kept[key]))
+    .filter((key) => !sameJson(written[key], kept[key]))
     .flatMap((key): IgnoredKey[] => {
       if (key !== 'lambda' || RULES[kept.rule].heads.length < 2) return [key];
       const heads = Object.keys(written.lambda) as HeadKind[];
       return heads
-        .filter((head) => !isDeepStrictEqual(written.lambda[head], kept.lambda[head]))
+        .filter((head) => !sameJson(written.lambda[head], kept.lambda[head]))
         .map((head): IgnoredKey => `lambda.${head}`);
     });
 }

@@ -1,5 +1,5 @@
 /** From a sound recipe file to the recipe that the rest of the code sees: defaults by rule, and nothing the rule ignores. */
-import { isDeepStrictEqual } from 'node:util';
+import { sameJson } from './canonical.js';
 import { fillData } from './data-defaults.js';
 import { fillNetwork } from './network-defaults.js';
 import { normaliseLoss, normaliseOptimizer } from './optimizer-defaults.js';
@@ -36,7 +36,7 @@ export function normalise(shape: RecipeShape, defaultName: string): Normalised {
   return {
     recipe,
     ignored: ignoredKeys(written, local),
-    splitIgnored: !isDeepStrictEqual(writtenSplit, split),
+    splitIgnored: !sameJson(writtenSplit, split),
   };
 }
 

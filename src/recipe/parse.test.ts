@@ -4,7 +4,9 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { InputError } from '../errors.js';
-import { parseRecipe, readRecipe, recipeHash, toJson } from './parse.js';
+import { recipeHash } from './hash.js';
+import { parseRecipe, toJson } from './parse.js';
+import { readRecipe } from './read.js';
 import { recipeWarnings } from './warnings.js';
 
 /** The least that a recipe must say. */

@@ -6,7 +6,6 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as othersTurn } from 'node:timers/promises';
 import { HpffError, InputError } from '../errors.js';
 import {
   ensureDirectory,
@@ -22,6 +21,7 @@ import { encodePieces } from '../files/safetensors/encode.js';
 import { sha256 } from '../files/sha256.js';
 import { errnoCode, readError } from '../files/system-errors.js';
 import type { NamedTensors } from '../files/tensor.js';
+import { othersTurn } from '../others-turn.js';
 import { version } from '../version.js';
 import { encodeState, readState, type CheckpointState, type RunState } from './checkpoint-state.js';
 

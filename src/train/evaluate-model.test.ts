@@ -8,7 +8,7 @@ import { smallRecipe, trainedWeights } from '../../test/support/small-recipe.js'
 import { loadDataset } from '../data/load.js';
 import { exportModel } from '../export/index.js';
 import { encodeModel } from '../onnx/encode.js';
-import { recipeHash } from '../recipe/index.js';
+import { recipeHash } from '../recipe/hash.js';
 import { CheckpointWriter } from './checkpoint.js';
 import { evaluateModel } from './evaluate-model.js';
 import { createRun } from './run-folder.js';

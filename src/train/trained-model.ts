@@ -7,7 +7,8 @@ import { printable } from '../files/printable.js';
 import { readSafetensors } from '../files/safetensors.js';
 import type { NamedTensors } from '../files/tensor.js';
 import { buildStep } from '../local/index.js';
-import { readRecipe, type Recipe } from '../recipe/index.js';
+import type { Recipe } from '../recipe/index.js';
+import { readRecipe } from '../recipe/read.js';
 import { fitWeights, type NamingName } from '../weights/index.js';
 import { readRun } from './run-folder.js';
 

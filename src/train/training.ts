@@ -1,12 +1,13 @@
 /** The training loop: batches through an engine, with evaluation, metrics and checkpoints on the way. */
-import { setImmediate as othersTurn } from 'node:timers/promises';
 import { RunError } from '../errors.js';
 import type { BatchSource } from '../data/batches.js';
 import { type PlacedBatch, prefetch } from '../data/prefetch.js';
 import { printable } from '../files/printable.js';
 import type { NamedTensors } from '../files/tensor.js';
+import { othersTurn } from '../others-turn.js';
 import { type OpenEngine, residentMemory, type StepReport } from '../pipeline/index.js';
-import { recipeHash, type Recipe } from '../recipe/index.js';
+import { recipeHash } from '../recipe/hash.js';
+import type { Recipe } from '../recipe/index.js';
 import { version } from '../version.js';
 import { CheckpointWriter } from './checkpoint.js';
 import type { CheckpointState, RunState } from './checkpoint-state.js';

@@ -1,6 +1,6 @@
 /** What is measured: recipes of graphs/ under a schedule and a lowering, and PyTorch in both memory layouts. */
 import { BenchProcess } from '../../dist/bench/index.js';
-import { readRecipe } from '../../dist/recipe/index.js';
+import { readRecipe } from '../../dist/recipe/read.js';
 import { TorchProcess } from './torch-process.js';
 
 /**

@@ -10,7 +10,8 @@ import {
   type Subject,
 } from '../../bench/index.js';
 import { printable } from '../../files/printable.js';
-import { readRecipe, type Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
   batchOption,

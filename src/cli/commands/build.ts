@@ -1,18 +1,13 @@
 /** `hpff build RECIPE`: the artifact folder. */
-import {
-  buildGraphs,
-  buildTrainingGraphs,
-  checkWeights,
-  type SealedManifest,
-  type TrainingGraphs,
-  type TrainingTensors,
-  writeArtifacts,
-} from '../../artifacts/index.js';
+import { type SealedManifest, writeArtifacts } from '../../artifacts/folder.js';
+import { buildGraphs, checkWeights } from '../../artifacts/index.js';
+import { buildTrainingGraphs, type TrainingGraphs, type TrainingTensors } from '../../artifacts/ort-training/index.js';
 import { InputError } from '../../errors.js';
 import { readSafetensors } from '../../files/safetensors.js';
 import { initialWeights } from '../../local/index.js';
 import { chooseLowering, type LoweringChoice } from '../../pipeline/index.js';
-import { readRecipe, type Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { createNativeRuntime } from '../../runtime/native/index.js';
 import { readRun } from '../../train/index.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';

@@ -2,7 +2,9 @@
 import { dataChecks } from '../../data/known.js';
 import { InputError } from '../../errors.js';
 import { buildStep } from '../../local/index.js';
-import { readRecipe, type Recipe, recipeHash, RecipeRefusal } from '../../recipe/index.js';
+import { recipeHash } from '../../recipe/hash.js';
+import { type Recipe, RecipeRefusal } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { Output } from '../output.js';
 import { Failures } from '../report-error.js';

@@ -12,7 +12,7 @@ import {
 } from '../../compare/index.js';
 import { RunError } from '../../errors.js';
 import { printable } from '../../files/printable.js';
-import { readRecipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
   balanceOption,

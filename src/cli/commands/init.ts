@@ -1,11 +1,12 @@
 /** `hpff init RECIPE`: the weights that training would start from. */
 import path from 'node:path';
-import { readOrtCheckpoints } from '../../artifacts/index.js';
+import { readOrtCheckpoints } from '../../artifacts/ort-training/index.js';
 import { InputError } from '../../errors.js';
 import { writeSafetensors } from '../../files/safetensors.js';
 import { elementCount } from '../../files/tensor.js';
 import { initialWeights } from '../../local/index.js';
-import { readRecipe, type Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { seedOption } from '../options.js';
 import { Output } from '../output.js';

@@ -1,13 +1,15 @@
 /** `hpff inspect RECIPE|DIR|RUN`: what each local module is and costs. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isArtifactFolder, predictStepMemory, readManifest } from '../../artifacts/index.js';
+import { isArtifactFolder, readManifest } from '../../artifacts/folder.js';
+import { predictStepMemory } from '../../artifacts/index.js';
 import { InputError } from '../../errors.js';
 import { printable } from '../../files/printable.js';
 import { buildStep, keptBytes, type KeptBytes, type ModuleCost, moduleCosts } from '../../local/index.js';
 import { blocked, type Lowering, portable } from '../../lower/index.js';
 import { type MeasuredSplit, measureSplit, stepScheduleNames } from '../../pipeline/index.js';
-import { readRecipe, type Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { batchOption, choiceOption, integerOption, loweringOption } from '../options.js';
 import { Output } from '../output.js';

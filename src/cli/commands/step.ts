@@ -1,7 +1,7 @@
 /** `hpff step RECIPE`: optimizer steps on one batch, for debugging and comparing. */
 import { readSafetensors, writeSafetensors } from '../../files/safetensors.js';
 import { batchFrom, trainOnBatch } from '../../pipeline/index.js';
-import { readRecipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import {
   backendOption,

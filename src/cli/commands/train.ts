@@ -1,6 +1,7 @@
 /** `hpff train RECIPE`: trains into a run folder. */
 import type { StageTimes } from '../../pipeline/index.js';
-import { readRecipe, type Recipe } from '../../recipe/index.js';
+import type { Recipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { nanPolicies, train, type TrainEvent, type TrainListener, type TrainOptions } from '../../train/index.js';
 import { InputError } from '../../errors.js';
 import { leaveReport } from '../../report/index.js';

@@ -1,7 +1,7 @@
 /** `hpff worker --connect URL`: trains stages for coordinators. */
 import { work } from '../../cluster/index.js';
 import { searchHeapLessOften } from '../../pipeline/index.js';
-import { readRecipe } from '../../recipe/index.js';
+import { readRecipe } from '../../recipe/read.js';
 import { addClusterOptions, clusterOptions, type ClusterCommandOptions, connectOption } from '../cluster-options.js';
 import { newCommand, type AddCommand, type CommonOptions } from '../command.js';
 import { threadsOption } from '../options.js';

@@ -106,7 +106,7 @@ function parseHeader(bytes: Uint8Array, file: string): JsonObject {
     return parseJson(text) as JsonObject; // it starts with "{"
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
-    const offset = LENGTH_BYTES + Buffer.byteLength(text.slice(0, error.position));
+    const offset = LENGTH_BYTES + new TextEncoder().encode(text.slice(0, error.position)).length;
     if (error.kind !== 'duplicate-key') throw invalid(`not valid JSON at byte ${offset}: ${error.reason}`);
     throw new InputError('SAFETENSORS_DUPLICATE_KEY', `${file}: header, byte ${offset}: ${error.reason}`);
   }

@@ -14,6 +14,8 @@ import {
 } from './format.js';
 import { elementCount, type HostTensor, type NamedTensors } from '../tensor.js';
 
+const SPACE = 0x20;
+
 /**
  * Encodes tensors as a safetensors file. Data is laid out by element size, largest first, so that every tensor is
  * aligned; within one size the map's order is kept.
@@ -21,7 +23,14 @@ import { elementCount, type HostTensor, type NamedTensors } from '../tensor.js';
  * @throws UsageError `SAFETENSORS_TENSOR` if a tensor's data does not fit its shape and type, or a name is not allowed
  */
 export function encodeSafetensors(tensors: NamedTensors, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
-  return Buffer.concat(encodePieces(tensors, metadata));
+  const pieces = encodePieces(tensors, metadata);
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
 }
 
 /** The file as pieces that follow one another; tensors' data is not copied. */
@@ -43,14 +52,16 @@ export function encodePieces(tensors: NamedTensors, metadata: Readonly<Record<st
 /** The header's length and its text, padded with spaces so that the data starts at a multiple of 8. */
 function encodeHeader(header: JsonObject): [Uint8Array, Uint8Array] {
   const text = JSON.stringify(header);
-  const bytes = Buffer.byteLength(text);
-  const padded = Math.ceil(bytes / 8) * 8;
+  const bytes = new TextEncoder().encode(text);
+  const padded = Math.ceil(bytes.length / 8) * 8;
   if (padded > MAX_HEADER_BYTES) {
     throw new UsageError('SAFETENSORS_TENSOR', `header of ${padded} bytes; allowed: at most ${MAX_HEADER_BYTES}`);
   }
   const length = new Uint8Array(LENGTH_BYTES);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded), true);
-  return [length, Buffer.from(text + ' '.repeat(padded - bytes))];
+  const spaced = new Uint8Array(padded).fill(SPACE);
+  spaced.set(bytes);
+  return [length, spaced];
 }
 
 function bySizeOfElement(tensors: NamedTensors): [string, HostTensor][] {
