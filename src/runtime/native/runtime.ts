@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { UsageError } from '../../errors.js';
 import type { DType, HostTensor } from '../../files/tensor.js';
 import { parseDevice } from '../device.js';
+import { checkHostTensor } from '../layout.js';
 import type { DeviceTensor, Runtime, RuntimeOptions, Session, SessionOptions } from '../runtime.js';
 import { obtain } from './calls.js';
 import { hostMemory } from './cpu-memory.js';
@@ -18,7 +19,7 @@ import type { SessionSettings } from './load.js';
 import { onSharedThreads } from './run-call.js';
 import { RunThreads } from './run-threads.js';
 import type { SessionOwner } from './session.js';
-import { allocateTensor, checkHostTensor } from './tensor.js';
+import { allocateTensor } from './tensor.js';
 
 export interface NativeRuntimeOptions extends RuntimeOptions {
   /** Where sessions run and tensors lie: `cpu`, `cuda:N` or `webgpu`. Default `cpu`. */

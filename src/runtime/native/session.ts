@@ -1,8 +1,7 @@
 /** A graph loaded into ONNX Runtime, and its runs. */
 import { RunError, UsageError } from '../../errors.js';
+import { bindRun, type BoundRun, type Signature } from '../binding.js';
 import type { DeviceTensor, RunProfile, Session } from '../runtime.js';
-import { bindRun } from './binding.js';
-import type { BoundRun, Signature } from './binding.js';
 import { FixedTensors } from './devices/fixed-tensors.js';
 import type { OpenDevice } from './devices/index.js';
 import { runOnDevice } from './device-run.js';
@@ -12,8 +11,7 @@ import { disposeWhenCollected, NativeHandle } from './handle.js';
 import { takeProfile } from './profile.js';
 import type { RunCall } from './run-call.js';
 import { runOptions } from './run-options.js';
-import { adoptTensor } from './tensor.js';
-import type { TensorOwner } from './tensor.js';
+import { adoptTensor, NativeTensor, type TensorOwner } from './tensor.js';
 
 /** What a session needs of the runtime that it belongs to. */
 export interface SessionOwner {
@@ -38,7 +36,7 @@ export class NativeSession implements Session {
   readonly outputs: readonly string[];
   readonly #owner: SessionOwner;
   readonly #handle: NativeHandle;
-  readonly #signature: Signature;
+  readonly #signature: Signature<NativeTensor>;
   readonly #names: NativeNames;
   /** Where runs are recorded. */
   readonly #fixed: FixedTensors | undefined;
@@ -59,6 +57,8 @@ export class NativeSession implements Session {
       device: owner.tensors.device,
       inputs: new Set(this.inputs),
       outputs: new Set(this.outputs),
+      kind: 'native',
+      isOwn: (tensor) => tensor instanceof NativeTensor,
     };
     this.#names = nativeNames(this.inputs, this.outputs);
     this.#owner = owner;
@@ -109,7 +109,7 @@ export class NativeSession implements Session {
   }
 
   /** Holds the session and every tensor for one run, or nothing if one of them cannot be had. @returns what gives them back */
-  #lend({ inputs, targets }: BoundRun): () => void {
+  #lend({ inputs, targets }: BoundRun<NativeTensor>): () => void {
     const held: (() => void)[] = [];
     const giveBack = (): void => held.forEach((release) => release());
     try {
@@ -127,7 +127,7 @@ export class NativeSession implements Session {
   }
 
   /** @returns addresses of the outputs' values, in the order of `outputs` */
-  async #execute(session: Pointer, bound: BoundRun): Promise<BigUint64Array> {
+  async #execute(session: Pointer, bound: BoundRun<NativeTensor>): Promise<BigUint64Array> {
     const { device } = this.#owner;
     try {
       return await (device ? this.#runOn(device, session, bound) : this.#runOnCpu(session, bound));
@@ -137,7 +137,7 @@ export class NativeSession implements Session {
     }
   }
 
-  #runOn({ memory, oneThread }: OpenDevice, session: Pointer, bound: BoundRun): Promise<BigUint64Array> {
+  #runOn({ memory, oneThread }: OpenDevice, session: Pointer, bound: BoundRun<NativeTensor>): Promise<BigUint64Array> {
     this.#fixed?.check(bound.inputs, bound.targets);
     const { api, allocator } = this.#owner;
     return runOnDevice(
@@ -151,7 +151,7 @@ export class NativeSession implements Session {
     );
   }
 
-  async #runOnCpu(session: Pointer, { inputs, outputs, targets }: BoundRun): Promise<BigUint64Array> {
+  async #runOnCpu(session: Pointer, { inputs, outputs, targets }: BoundRun<NativeTensor>): Promise<BigUint64Array> {
     const values = BigUint64Array.from(targets, (tensor) => tensor?.pointer ?? 0n);
     await this.#owner.run({
       session,
@@ -164,7 +164,7 @@ export class NativeSession implements Session {
     return values;
   }
 
-  #results({ outputs, targets }: BoundRun, values: BigUint64Array): Map<string, DeviceTensor> {
+  #results({ outputs, targets }: BoundRun<NativeTensor>, values: BigUint64Array): Map<string, DeviceTensor> {
     const tensors = new Map<string, DeviceTensor>();
     const unsupported: string[] = [];
     outputs.forEach((name, i) => {

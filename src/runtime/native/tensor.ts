@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import { RunError, UsageError } from '../../errors.js';
 import { elementCount } from '../../files/tensor.js';
 import type { DType, HostTensor } from '../../files/tensor.js';
+import { checkCopy, checkLayout, describe } from '../layout.js';
 import type { DeviceTensor } from '../runtime.js';
 import { obtain, OrtFailure } from './calls.js';
 import { ELEMENTS } from './elements.js';
@@ -81,13 +82,13 @@ export class NativeTensor implements DeviceTensor {
   }
 
   readInto(target: HostTensor): void {
-    this.#checkSize(target);
+    checkCopy(this.dtype, this.shape, target);
     this.#refuseWhileWritten('read');
     this.#owner.memory.copyOut(this.pointer, { ...target, shape: this.shape });
   }
 
   write(source: HostTensor): void {
-    this.#checkSize(source);
+    checkCopy(this.dtype, this.shape, source);
     this.#refuseWhileWritten('written');
     if (this.#readers > 0) throw busy(this.#handle.describe(), 'written', 'a run in flight reads it');
     this.#owner.memory.copyIn(this.pointer, { ...source, shape: this.shape });
@@ -134,16 +135,6 @@ export class NativeTensor implements DeviceTensor {
       this.#writer = undefined;
       this.#handle.unpin();
     };
-  }
-
-  #checkSize(other: HostTensor): void {
-    checkHostTensor(other);
-    const size = elementCount(this.shape);
-    if (other.dtype === this.dtype && other.data.length === size) return;
-    throw new UsageError(
-      'TENSOR_MISMATCH',
-      `tensor ${describe(this.dtype, this.shape)} holds ${size} elements of ${this.dtype}, found ${describe(other.dtype, other.shape)} on the other side of the copy`,
-    );
   }
 
   #refuseWhileWritten(wish: string): void {
@@ -204,34 +195,4 @@ export function adoptTensor(owner: TensorOwner, address: Pointer): NativeTensor 
     Number(koffi.decode.int64(dimensions + BigInt(8 * i))),
   );
   return new NativeTensor(owner, address, dtype, shape);
-}
-
-/** @throws UsageError for an unknown dtype, an impossible shape, or data that do not fill it */
-export function checkHostTensor({ dtype, shape, data }: HostTensor): void {
-  checkLayout(dtype, shape);
-  const { array } = ELEMENTS[dtype];
-  if (!(data instanceof array) || data.length !== elementCount(shape)) {
-    throw new UsageError(
-      'TENSOR_DATA',
-      `tensor ${describe(dtype, shape)} needs a ${array.name} of ${elementCount(shape)} elements, found ${data.constructor.name} of ${data.length}`,
-    );
-  }
-}
-
-function checkLayout(dtype: DType, shape: readonly number[]): void {
-  if (!Object.hasOwn(ELEMENTS, dtype)) {
-    const allowed = Object.keys(ELEMENTS).join(', ');
-    throw new UsageError('TENSOR_DTYPE', `tensor has dtype '${String(dtype)}'; allowed: ${allowed}`);
-  }
-  const bytes = elementCount(shape) * ELEMENTS[dtype].array.BYTES_PER_ELEMENT;
-  if (!shape.every((dim) => Number.isSafeInteger(dim) && dim >= 0) || !Number.isSafeInteger(bytes)) {
-    throw new UsageError(
-      'TENSOR_SHAPE',
-      `tensor ${describe(dtype, shape)}: dimensions must be whole numbers from 0 that multiply to a safe integer of bytes`,
-    );
-  }
-}
-
-export function describe(dtype: DType, shape: readonly number[]): string {
-  return `${dtype} [${shape.join(', ')}]`;
 }

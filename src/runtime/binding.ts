@@ -1,35 +1,44 @@
 /** Matching the arguments of a run with the inputs and outputs of its session. */
-import { UsageError } from '../../errors.js';
-import type { DeviceTensor } from '../runtime.js';
-import { NativeTensor } from './tensor.js';
+import { UsageError } from '../errors.js';
+import type { DeviceTensor } from './runtime.js';
+
+/** A tensor of the kind of runtime that a session belongs to. */
+export interface OwnTensor extends DeviceTensor {
+  /** Name of the device that it lies on. */
+  readonly device: string;
+}
 
 /** A session's inputs and outputs, each in the session's order. */
-export interface Signature {
+export interface Signature<T extends OwnTensor> {
   /** The session's name. */
   readonly session: string;
   /** Name of the device that it runs on. */
   readonly device: string;
   readonly inputs: ReadonlySet<string>;
   readonly outputs: ReadonlySet<string>;
+  /** The kind of runtime, for errors. */
+  readonly kind: string;
+  /** Whether a tensor is of that kind. */
+  readonly isOwn: (tensor: DeviceTensor) => tensor is T;
 }
 
 /** The arguments of one run, checked. */
-export interface BoundRun {
+export interface BoundRun<T extends OwnTensor> {
   /** In the order of the session's inputs. */
-  readonly inputs: readonly NativeTensor[];
+  readonly inputs: readonly T[];
   /** Outputs to compute. */
   readonly outputs: readonly string[];
   /** For each of `outputs` the tensor to write into, if there is one. */
-  readonly targets: readonly (NativeTensor | undefined)[];
+  readonly targets: readonly (T | undefined)[];
 }
 
 /** @throws UsageError for a name that is missing, unknown or given twice, and for a tensor that is foreign or disposed */
-export function bindRun(
-  signature: Signature,
+export function bindRun<T extends OwnTensor>(
+  signature: Signature<T>,
   feeds: ReadonlyMap<string, DeviceTensor>,
   into: ReadonlyMap<string, DeviceTensor>,
   wanted: readonly string[],
-): BoundRun {
+): BoundRun<T> {
   return {
     inputs: bindFeeds(signature, feeds),
     outputs: [...wanted],
@@ -37,12 +46,12 @@ export function bindRun(
   };
 }
 
-function bindFeeds(signature: Signature, feeds: ReadonlyMap<string, DeviceTensor>): NativeTensor[] {
-  const { session, device, inputs } = signature;
+function bindFeeds<T extends OwnTensor>(signature: Signature<T>, feeds: ReadonlyMap<string, DeviceTensor>): T[] {
+  const { session, inputs } = signature;
   for (const name of feeds.keys()) if (!inputs.has(name)) throw unknownName(session, 'feed', name, inputs);
   return Array.from(inputs, (name) => {
     const tensor = feeds.get(name);
-    if (tensor !== undefined) return nativeTensor(session, device, 'feed', name, tensor);
+    if (tensor !== undefined) return ownTensor(signature, 'feed', name, tensor);
     throw new UsageError(
       'FEED_MISSING',
       `session '${session}': input '${name}' is not fed; needed: ${list(inputs)}; fed: ${list(feeds.keys())}`,
@@ -50,11 +59,12 @@ function bindFeeds(signature: Signature, feeds: ReadonlyMap<string, DeviceTensor
   });
 }
 
-function bindTargets(
-  { session, device, inputs, outputs }: Signature,
+function bindTargets<T extends OwnTensor>(
+  signature: Signature<T>,
   into: ReadonlyMap<string, DeviceTensor>,
   wanted: readonly string[],
-): (NativeTensor | undefined)[] {
+): (T | undefined)[] {
+  const { session, inputs, outputs } = signature;
   const names = new Set(wanted);
   for (const name of names) if (!outputs.has(name)) throw unknownName(session, 'wanted output', name, outputs);
   if (names.size < wanted.length) {
@@ -77,13 +87,18 @@ function bindTargets(
   }
   return wanted.map((name) => {
     const tensor = into.get(name);
-    return tensor && nativeTensor(session, device, 'output', name, tensor);
+    return tensor && ownTensor(signature, 'output', name, tensor);
   });
 }
 
-function nativeTensor(session: string, device: string, role: string, name: string, tensor: DeviceTensor): NativeTensor {
-  if (!(tensor instanceof NativeTensor)) {
-    throw new UsageError('TENSOR_FOREIGN', `session '${session}': ${role} '${name}' is no tensor of a native runtime`);
+function ownTensor<T extends OwnTensor>(
+  { session, device, kind, isOwn }: Signature<T>,
+  role: string,
+  name: string,
+  tensor: DeviceTensor,
+): T {
+  if (!isOwn(tensor)) {
+    throw new UsageError('TENSOR_FOREIGN', `session '${session}': ${role} '${name}' is no tensor of a ${kind} runtime`);
   }
   if (tensor.device !== device) {
     throw new UsageError(
