@@ -36,6 +36,7 @@ export const LADDER = [
   'cli',
   'index',
   'node',
+  'web',
 ];
 
 /**

@@ -3,11 +3,18 @@
  * defined: losses, gradients, and parameters after two optimizer steps. `golden/README.md` says what the files hold.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import * as ort from 'onnxruntime-web/wasm';
 import { describe, expect, test } from 'vitest';
+import { checkWeights } from '../src/artifacts/index.js';
 import { decodeSafetensors } from '../src/files/safetensors.js';
 import type { NamedTensors } from '../src/files/tensor.js';
-import { batchFrom, trainOnBatch } from '../src/pipeline/index.js';
-import { localRuleNames, parseRecipe } from '../src/recipe/index.js';
+import type { Batch } from '../src/data/dataset.js';
+import { batchFrom, openOnRuntime, trainOnBatch } from '../src/pipeline/index.js';
+import { stepsOnBatch } from '../src/pipeline/one-batch.js';
+import { localRuleNames, parseRecipe, type Recipe } from '../src/recipe/index.js';
+import { createWebRuntime } from '../src/runtime/web/index.js';
+
+ort.env.wasm.numThreads = 1;
 
 const folder = new URL('golden/rules/', import.meta.url);
 const cases = readdirSync(folder).flatMap((file) => /^(.*)\.recipe\.json$/.exec(file)?.[1] ?? []);
@@ -41,19 +48,42 @@ test('every rule with heads has a golden step', () => {
   expect([...rules, 'bp'].sort()).toEqual([...localRuleNames].sort());
 });
 
+type Steps = (recipe: Recipe, weights: NamedTensors, batch: Batch) => Promise<NamedTensors>;
+
+const natively =
+  (schedule: string, lowering: string): Steps =>
+  async (recipe, weights, batch) =>
+    trainOnBatch(recipe, weights, batch, { steps: 2, schedule, lowering, threads: 1 }, { weights: 'golden' });
+
+/** In the runtime of browsers. */
+const onWeb =
+  (schedule: 'fused' | 'sync'): Steps =>
+  async (given, weights, batch) => {
+    using runtime = createWebRuntime(ort);
+    const recipe = { ...given, data: { ...given.data, batch: batch.label.shape[0]! } };
+    const { engine, manifest } = await openOnRuntime(recipe, runtime, { schedule, gradients: true });
+    try {
+      engine.load(checkWeights(weights, manifest.parameters, 'golden', { statisticsOptional: true }));
+      return await stepsOnBatch(engine, manifest, batch, 2);
+    } finally {
+      engine.dispose();
+    }
+  };
+
 describe.each(cases)('%s', (name) => {
   const recipe = recipeOf(name);
   const golden = decodeSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)), name).tensors;
   const batch = batchFrom(new Map(['image', 'label'].map((key) => [key, golden.get(key)!])), recipe, name);
 
   test.each([
-    ['fused', 'portable'],
-    ['sync', 'auto'],
+    ['schedule fused, lowering portable', natively('fused', 'portable')],
+    ['schedule sync, lowering auto', natively('sync', 'auto')],
+    ['schedule fused, on onnxruntime-web', onWeb('fused')],
+    ['schedule sync, on onnxruntime-web', onWeb('sync')],
   ])(
-    'losses, gradients and parameters agree under schedule %s, lowering %s',
-    async (schedule, lowering) => {
-      const options = { steps: 2, schedule, lowering, threads: 1 };
-      const found = await trainOnBatch(recipe, below(golden, 'weight/'), batch, options, { weights: name });
+    'losses, gradients and parameters agree: %s',
+    async (_way, steps) => {
+      const found = await steps(recipe, below(golden, 'weight/'), batch);
       for (const [kind, tolerance] of [
         ['loss/', 1e-5],
         ['grad/', 1e-4],

@@ -1,4 +1,4 @@
-/** Every operator in standard ONNX, run by ONNX Runtime, against the float64 reference. */
+/** Every operator in standard ONNX, run by ONNX Runtime in Node and in the form that browsers have, against the float64 reference. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { OpName } from '../src/graph/index.js';
@@ -7,9 +7,11 @@ import { findProblems } from '../src/onnx/check.js';
 import { type BuiltCase, build, casesOf, operatorCases } from './operators/index.js';
 import { expectClose } from './reference/compare.js';
 import { evaluate } from './reference/evaluate.js';
-import { runOnnx } from './run-onnx.js';
+import { runInWeb, runOnnx } from './run-onnx.js';
 
 const RUNS = 50;
+/** On the web: the same graphs, by kernels of another build. */
+const WEB_RUNS = 5;
 
 function modelOf({ outputs }: BuiltCase) {
   const named = outputs.map((value, i) => ({ name: `y${i}`, value }));
@@ -19,14 +21,14 @@ function modelOf({ outputs }: BuiltCase) {
   );
 }
 
-async function compare(built: BuiltCase): Promise<void> {
+async function compare(built: BuiltCase, run = runOnnx): Promise<void> {
   const feeds = new Map(
     built.inputs.map((value, i) => [
       `x${i}`,
       { shape: value.shape as readonly number[], data: built.feeds.get(`x${i}`)! },
     ]),
   );
-  const actual = await runOnnx(modelOf(built), feeds);
+  const actual = await run(modelOf(built), feeds);
   const expected = evaluate(built.outputs, built.feeds);
   built.outputs.forEach((output, i) => {
     const { shape, data } = actual.get(`y${i}`)!;
@@ -42,6 +44,15 @@ describe('the portable lowering', () => {
         await compare(build(op, operatorCase as never, seed));
       }),
       { numRuns: RUNS },
+    );
+  });
+
+  it.each(Object.keys(operatorCases) as OpName[])('computes %s on onnxruntime-web', async (op) => {
+    await fc.assert(
+      fc.asyncProperty(casesOf(op), fc.nat(), async (operatorCase, seed) => {
+        await compare(build(op, operatorCase as never, seed), runInWeb);
+      }),
+      { numRuns: WEB_RUNS },
     );
   });
 

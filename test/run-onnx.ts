@@ -1,5 +1,6 @@
-/** Runs a model once, straight through onnxruntime-node, as it stands: no graph optimization. */
+/** Runs a model once, straight through onnxruntime-node or onnxruntime-web, as it stands: no graph optimization. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import * as web from 'onnxruntime-web/wasm';
 import { encodeModel } from '../src/onnx/encode.js';
 import type { OnnxModel } from '../src/onnx/model.js';
 
@@ -25,7 +26,33 @@ export async function runOnnx(
     // Threads beyond the cores would else hinder each other.
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   });
-  const tensors = Object.fromEntries(model.graph.inputs.map(({ name }) => [name, tensorOf(feeds.get(name)!)]));
+  return runOnce(session, feeds, Tensor);
+}
+
+/** The same in the runtime of browsers, its WebAssembly. */
+export async function runInWeb(
+  model: OnnxModel,
+  feeds: ReadonlyMap<string, Feed>,
+): Promise<ReadonlyMap<string, Result>> {
+  web.env.wasm.numThreads = 1;
+  const session = await web.InferenceSession.create(encodeModel(model), {
+    executionProviders: ['wasm'],
+    graphOptimizationLevel: 'disabled',
+    logSeverityLevel: 3,
+  });
+  return runOnce(session, feeds, web.Tensor);
+}
+
+async function runOnce(
+  session: InferenceSession,
+  feeds: ReadonlyMap<string, Feed>,
+  OrtTensor: typeof Tensor,
+): Promise<ReadonlyMap<string, Result>> {
+  const tensorOf = ({ shape, data }: Feed): Tensor =>
+    data instanceof BigInt64Array
+      ? new OrtTensor('int64', data, [...shape])
+      : new OrtTensor('float32', Float32Array.from(data), [...shape]);
+  const tensors = Object.fromEntries(session.inputNames.map((name) => [name, tensorOf(feeds.get(name)!)]));
   const results = await session.run(tensors);
   await session.release();
   return new Map(
@@ -34,10 +61,4 @@ export async function runOnnx(
       { shape: dims, data: data as Float32Array | BigInt64Array },
     ]),
   );
-}
-
-function tensorOf({ shape, data }: Feed): Tensor {
-  return data instanceof BigInt64Array
-    ? new Tensor('int64', data, [...shape])
-    : new Tensor('float32', Float32Array.from(data), [...shape]);
 }

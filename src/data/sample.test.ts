@@ -10,7 +10,7 @@ const pixels = Uint8Array.from({ length: count * 4 }, (_, i) => Math.floor(i / 4
 const memory: Dataset = { ...about, image: [1, 2, 2], labels, pixels };
 
 test('images keep their labels, none comes twice, and all classes are there though the file is sorted', () => {
-  const sample = sampleOf(memory, 200, 1) as Dataset;
+  const sample = sampleOf(memory, 200, 1);
   expect([sample.count, sample.labels.length, sample.pixels.length]).toEqual([200, 200, 800]);
   const counts = new Map<number, number>();
   for (const label of sample.labels) counts.set(label, (counts.get(label) ?? 0) + 1);

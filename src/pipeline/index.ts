@@ -17,6 +17,7 @@ export { JoinedReports } from './joined-reports.js';
 export { type MeasuredSplit, measureSplit } from './measured-split.js';
 export { ModuleCosts } from './module-costs.js';
 export { openEngine } from './open-engine.js';
+export { openOnRuntime, type OnRuntimeOptions } from './open-on-runtime.js';
 export { backendNames, refuseWithoutTraining, wantsOrtTraining } from './open-ort-training.js';
 export { batchFrom, type OneBatchOptions, trainOnBatch } from './one-batch.js';
 export {

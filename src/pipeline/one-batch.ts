@@ -1,10 +1,11 @@
 /** A few optimizer steps on one given batch from given weights: for debugging and for comparing with other frameworks. */
-import { checkWeights } from '../artifacts/index.js';
+import { checkWeights, type Manifest } from '../artifacts/index.js';
 import type { Batch } from '../data/dataset.js';
 import { InputError } from '../errors.js';
 import { float32, type HostTensor, type NamedTensors } from '../files/tensor.js';
 import { averagePrefix } from '../nn/index.js';
 import type { Recipe } from '../recipe/types.js';
+import type { TrainEngine } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
 import { openEngine } from './open-engine.js';
 
@@ -36,34 +37,44 @@ export async function trainOnBatch(
   });
   try {
     engine.load(checkWeights(weights, manifest.parameters, where.weights, { statisticsOptional: true }));
-    const output: NamedTensors = new Map();
-    const losses = new Map<string, Float32Array>();
-    const record = (name: string, step: number, value: number): void => {
-      if (!losses.has(name)) losses.set(name, new Float32Array(steps));
-      losses.get(name)![step] = value;
-    };
-    let given = 0;
-    await engine.run({
-      first: 1,
-      next: async () => (given++ < steps ? { batch, learningRate: recipe.optimizer.learningRate } : undefined),
-      wantsGradients: (step) => step === 1,
-      report: ({ losses: found, total, gradients }, step) => {
-        for (const [name, tensor] of gradients) output.set(`grad/${name}`, tensor);
-        for (const [name, value] of found) record(`loss/${name}`, step - 1, value);
-        record('loss/total', step - 1, total);
-      },
-    });
-    const parameters = new Set(manifest.parameters.filter(({ kind }) => kind === 'parameter').map(({ name }) => name));
-    for (const [name, tensor] of await engine.readWeights())
-      if (parameters.has(name)) output.set(`param/${name}`, tensor);
-    for (const [name, tensor] of await engine.readOptimizer()) {
-      if (name.startsWith(averagePrefix) && parameters.has(name.slice(averagePrefix.length))) output.set(name, tensor);
-    }
-    for (const [name, values] of losses) output.set(name, float32([steps], values));
-    return output;
+    return await stepsOnBatch(engine, manifest, batch, steps);
   } finally {
     dispose();
   }
+}
+
+/** The steps of `trainOnBatch`, on an engine that holds the weights and was opened with gradients. */
+export async function stepsOnBatch(
+  engine: TrainEngine,
+  manifest: Manifest,
+  batch: Batch,
+  steps: number,
+): Promise<NamedTensors> {
+  const output: NamedTensors = new Map();
+  const losses = new Map<string, Float32Array>();
+  const record = (name: string, step: number, value: number): void => {
+    if (!losses.has(name)) losses.set(name, new Float32Array(steps));
+    losses.get(name)![step] = value;
+  };
+  let given = 0;
+  await engine.run({
+    first: 1,
+    next: async () => (given++ < steps ? { batch, learningRate: manifest.recipe.optimizer.learningRate } : undefined),
+    wantsGradients: (step) => step === 1,
+    report: ({ losses: found, total, gradients }, step) => {
+      for (const [name, tensor] of gradients) output.set(`grad/${name}`, tensor);
+      for (const [name, value] of found) record(`loss/${name}`, step - 1, value);
+      record('loss/total', step - 1, total);
+    },
+  });
+  const parameters = new Set(manifest.parameters.filter(({ kind }) => kind === 'parameter').map(({ name }) => name));
+  for (const [name, tensor] of await engine.readWeights())
+    if (parameters.has(name)) output.set(`param/${name}`, tensor);
+  for (const [name, tensor] of await engine.readOptimizer()) {
+    if (name.startsWith(averagePrefix) && parameters.has(name.slice(averagePrefix.length))) output.set(name, tensor);
+  }
+  for (const [name, values] of losses) output.set(name, float32([steps], values));
+  return output;
 }
 
 /**

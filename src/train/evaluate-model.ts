@@ -12,7 +12,8 @@ import { encodeModel } from '../onnx/encode.js';
 import type { DataConfig, DatasetName, Recipe } from '../recipe/index.js';
 import { createNativeRuntime } from '../runtime/native/index.js';
 import type { DeviceTensor, Runtime } from '../runtime/runtime.js';
-import { evaluate, evaluationLoader, type Evaluation, type Score } from './evaluate.js';
+import { evaluate, type Evaluation, type Score } from './evaluate.js';
+import { evaluationLoader } from './evaluation-loader.js';
 import { readRun } from './run-folder.js';
 
 export interface EvaluateModelOptions {

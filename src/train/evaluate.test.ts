@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Dataset } from '../data/dataset.js';
 import type { HostTensor } from '../files/tensor.js';
-import { evaluate, evaluationLoader } from './evaluate.js';
+import { evaluate } from './evaluate.js';
+import { evaluationLoader } from './evaluation-loader.js';
 
 /** Images of one pixel: image i holds i, and its class is i mod 3. */
 function dataset(count: number): Dataset {

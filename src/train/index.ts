@@ -1,7 +1,9 @@
 /** Training and evaluation: the loop, its run folder, and what it tells. */
 export { readLatest, type Checkpoint } from './checkpoint.js';
 export type { CheckpointState } from './checkpoint-state.js';
-export { evaluate, evaluationLoader, type Evaluation, type Score } from './evaluate.js';
+export * from './in-memory.js';
+export { evaluate, type Evaluation, type Score } from './evaluate.js';
+export { evaluationLoader } from './evaluation-loader.js';
 export type * from './events.js';
 export { stageShares } from './events.js';
 export { type Difference, firstDifference } from './difference.js';

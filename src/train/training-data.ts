@@ -4,10 +4,9 @@ import type { BatchSource } from '../data/batches.js';
 import { checkClasses } from '../data/checks.js';
 import { type AnyDataset, isInMemory } from '../data/dataset.js';
 import { createLoader, openDataset } from '../data/open.js';
-import { sampleOf } from '../data/sample.js';
-import { InputError } from '../errors.js';
-import type { DataConfig, Recipe } from '../recipe/types.js';
-import { evaluationLoader } from './evaluate.js';
+import { sampleOf, trainingSubset } from '../data/sample.js';
+import type { Recipe } from '../recipe/types.js';
+import { evaluationLoader } from './evaluation-loader.js';
 
 export interface TrainingData {
   readonly train: BatchSource;
@@ -23,9 +22,6 @@ export interface TrainingData {
 /** An accuracy is then known to a point or so. */
 const MOST_SAMPLE_IMAGES = 1000;
 
-/** Of the images that `data.trainImages` draws: runs of several seeds train on the same ones. */
-const SUBSET_SEED = 0;
-
 /**
  * @param path folder of the data set's files, where they are not bundled
  * @throws InputError as `openDataset` and `createLoader`; `DATA_CLASSES` if the network has another number of classes, `DATA_TRAIN_IMAGES` if
@@ -36,7 +32,7 @@ export async function loadTrainingData(recipe: Recipe, path?: string): Promise<T
   const options = { path, columns: data.columns, classes: network.classes };
   const whole = await openDataset(data.dataset, 'train', options);
   checkClasses(whole, network.classes);
-  const train = subsetOf(whole, data);
+  const train = trainingSubset(whole, data);
   const test = await openDataset(data.dataset, 'test', options);
   return {
     train: createLoader(train, data, network.image, { seed, train: true }),
@@ -46,15 +42,6 @@ export async function loadTrainingData(recipe: Recipe, path?: string): Promise<T
     testImages: test.count,
     hash: hashOf(train),
   };
-}
-
-function subsetOf(dataset: AnyDataset, { trainImages }: DataConfig): AnyDataset {
-  if (trainImages === undefined) return dataset;
-  if (trainImages > dataset.count) {
-    const found = `data.trainImages is ${trainImages}, but ${dataset.name} has ${dataset.count} training images`;
-    throw new InputError('DATA_TRAIN_IMAGES', `${found}; allowed: 1 to ${dataset.count}`);
-  }
-  return sampleOf(dataset, trainImages, SUBSET_SEED);
 }
 
 function hashOf(dataset: AnyDataset): string {

@@ -154,7 +154,7 @@ describe('a run', () => {
     await expect(small).rejects.toThrow(
       failure('RUN_FAILED', "output 'y' is float32 [2], to be written into float32 [1]"),
     );
-    const foreign = { ...x } as unknown as DeviceTensor;
+    const foreign = { ...x };
     await expect(session.run(new Map([['x', foreign], ['w', x]]))).rejects.toThrow(failure('TENSOR_FOREIGN', 'web runtime')); // prettier-ignore
   });
 });

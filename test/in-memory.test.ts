@@ -1,0 +1,137 @@
+/** Training without files: the same bits as a run in a folder, whether it was interrupted or not. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Dataset } from '../src/data/dataset.js';
+import { loadDataset } from '../src/data/load.js';
+import { decodeSafetensors } from '../src/files/safetensors.js';
+import type { NamedTensors } from '../src/files/tensor.js';
+import { createNativeRuntime } from '../src/runtime/native/index.js';
+import type { Runtime } from '../src/runtime/runtime.js';
+import { train } from '../src/train/index.js';
+import { type EpochResult, type InMemoryProgress, trainInMemory } from '../src/train/in-memory.js';
+import { tinyRecipe } from './support/training.js';
+
+const scratch = mkdtempSync(path.join(tmpdir(), 'hpff-in-memory-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** 12 steps of 4 an epoch; averages are kept, so that they are compared too. */
+const recipe = tinyRecipe({
+  optimizer: { type: 'sgd', learningRate: 0.05, ema: { decay: 0.9 } },
+});
+
+const data: { train: Dataset; test: Dataset } = {
+  train: await loadDataset('digits', 'train'),
+  test: await loadDataset('digits', 'test'),
+};
+
+let runtime: Runtime;
+beforeEach(async () => void (runtime = await createNativeRuntime({ threads: 1 })));
+/** Throws where something was left in it. */
+afterEach(() => runtime.dispose());
+
+const bits = (tensors: NamedTensors): Map<string, Buffer> =>
+  new Map([...tensors].map(([name, { data: d }]) => [name, Buffer.from(d.buffer, d.byteOffset, d.byteLength)]));
+
+describe('a whole training', () => {
+  test.each(['sync', 'fused'] as const)('has the bits and the accuracy of a run in a folder: %s', async (schedule) => {
+    const folder = path.join(scratch, schedule);
+    const expected = await train(recipe, { folder, schedule, lowering: 'portable', threads: 1 });
+    const epochs: EpochResult[] = [];
+    const steps: InMemoryProgress[] = [];
+    const found = await trainInMemory(recipe, runtime, data, {
+      schedule,
+      onEpoch: (result) => void epochs.push(result),
+      onStep: (progress) => void steps.push(progress),
+    });
+    const saved = (file: string) => {
+      const checkpoint = path.join(folder, 'checkpoints', String(expected.step), `${file}.safetensors`);
+      return bits(decodeSafetensors(readFileSync(checkpoint), file).tensors);
+    };
+    const { step, weights, optimizer } = found.state;
+    expect(step).toBe(expected.step);
+    expect(new Map([...bits(weights)].sort())).toEqual(new Map([...saved('weights')].sort()));
+    expect(new Map([...bits(optimizer)].sort())).toEqual(new Map([...saved('optimizer')].sort()));
+    expect(found.testAccuracy).toBe(expected.testAccuracy);
+    expect(found.testLoss).toBe(expected.testLoss);
+    expect(epochs.map((result) => [result.epoch, result.step])).toEqual([[1, 4], [2, 8], [3, 12]]); // prettier-ignore
+    expect(epochs.at(-1)!.testAccuracy).toBe(expected.testAccuracy);
+    expect(steps.map((progress) => progress.step)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+    expect(steps[5]).toMatchObject({ epoch: 2, totalSteps: 12 });
+    expect([...steps[5]!.losses.keys()]).toContain('2/final/classifier');
+  });
+
+  test('gives the averages to use, and the weights to go on from', async () => {
+    const { weights, state } = await trainInMemory(recipe, runtime, data, { steps: 2 });
+    expect(weights.get('fc.weight')).toBe(state.optimizer.get('ema/fc.weight'));
+    expect(weights.get('fc.weight')!.data).not.toEqual(state.weights.get('fc.weight')!.data);
+  });
+});
+
+test.each([3, 4])('stopped after step %d and gone on with, it has the same bits', async (last) => {
+  const whole = await trainInMemory(recipe, runtime, data);
+  const stop = new AbortController();
+  const onStep = ({ step }: InMemoryProgress): void => {
+    if (step === last) stop.abort();
+  };
+  const first = await trainInMemory(recipe, runtime, data, { signal: stop.signal, onStep });
+  expect(first.state.step).toBe(last);
+  const carried = structuredClone(first.state);
+  const second = await trainInMemory(recipe, runtime, data, { resume: carried });
+  expect(bits(second.state.weights)).toEqual(bits(whole.state.weights));
+  expect(bits(second.state.optimizer)).toEqual(bits(whole.state.optimizer));
+  expect(second.testLoss).toBe(whole.testLoss);
+});
+
+test('goes on from what an epoch gave', async () => {
+  const whole = await trainInMemory(recipe, runtime, data);
+  const states: Awaited<ReturnType<EpochResult['state']>>[] = [];
+  await trainInMemory(recipe, runtime, data, {
+    onEpoch: async ({ epoch, state }) => void (epoch === 2 && states.push(await state())),
+  });
+  const resumed = await trainInMemory(recipe, runtime, data, { resume: states[0]! });
+  expect(bits(resumed.state.weights)).toEqual(bits(whole.state.weights));
+});
+
+test('starts from given weights', async () => {
+  const { state } = await trainInMemory(recipe, runtime, data, { steps: 1 });
+  const same = await trainInMemory(recipe, runtime, data, { steps: 0, weights: state.weights });
+  expect(bits(same.state.weights)).toEqual(bits(state.weights));
+});
+
+describe('refuses, and leaves nothing behind', () => {
+  test('weights that lack one', async () => {
+    const { state } = await trainInMemory(recipe, runtime, data, { steps: 0 });
+    const weights = new Map(state.weights);
+    weights.delete('fc.bias');
+    await expect(trainInMemory(recipe, runtime, data, { weights })).rejects.toThrow('weights: tensor "fc.bias"');
+    const resume = { ...state, optimizer: new Map() };
+    await expect(trainInMemory(recipe, runtime, data, { resume })).rejects.toThrow('resume.optimizer');
+  });
+
+  test('data of other classes, or of another size', async () => {
+    const classes = { ...data, train: { ...data.train, classes: 12 } };
+    await expect(trainInMemory(recipe, runtime, classes)).rejects.toThrow(
+      'network.classes: found 10, allowed: 12, as digits has',
+    );
+    const sized = { ...data, train: { ...data.train, image: [1, 4, 16] as const } };
+    await expect(trainInMemory(recipe, runtime, sized)).rejects.toThrow('image');
+  });
+
+  test('to go on with losses that are no numbers', async () => {
+    const mad = tinyRecipe({
+      optimizer: { type: 'sgd', learningRate: 1e30 },
+      schedule: { type: 'constant', epochs: 3 },
+    });
+    const training = trainInMemory(mad, runtime, data);
+    await expect(training).rejects.toThrow(expect.objectContaining({ code: 'LOSS_NOT_FINITE' }) as Error);
+  });
+
+  test('what fails in a listener', async () => {
+    const onEpoch = (): void => {
+      throw new Error('of the page');
+    };
+    await expect(trainInMemory(recipe, runtime, data, { onEpoch })).rejects.toThrow('of the page');
+  });
+});
