@@ -30,6 +30,17 @@ export default tseslint.config(
     },
   },
   {
+    files: ['examples/browser/*.js'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          ...['AbortController', 'Blob', 'DecompressionStream', 'Response', 'Worker'],
+          ...['document', 'fetch', 'onmessage', 'postMessage'],
+        ].map((name) => [name, name === 'onmessage' ? 'writable' : 'readonly']),
+      ),
+    },
+  },
+  {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

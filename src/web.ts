@@ -7,6 +7,7 @@ export type * from './runtime/runtime.js';
 export { createWebRuntime, type Ort, type WebRuntimeOptions } from './runtime/web/index.js';
 export { exportModel } from './export/model.js';
 export type { Batch, Dataset } from './data/dataset.js';
+export { type IdxContent, idxDataset } from './data/idx-dataset.js';
 export { Loader } from './data/loader.js';
 export { prefetch } from './data/prefetch.js';
 export { openOnRuntime, type OnRuntimeOptions } from './pipeline/open-on-runtime.js';

@@ -5,6 +5,7 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 import * as hpff from '../src/index.js';
 import * as node from '../src/node.js';
+import * as web from '../src/web.js';
 import { checkModel } from '../src/onnx/check.js';
 import { decodeModel } from '../src/onnx/decode.js';
 import { parseRecipe } from '../src/recipe/index.js';
@@ -48,6 +49,10 @@ test('programs import what is there', () => {
     for (const name of imported(program, 'hpff')) expect(hpff).toHaveProperty(name);
     for (const name of imported(program, 'hpff/node')) expect(node).toHaveProperty(name);
   }
+  const page = readFileSync(path.join(root, 'docs/browser.md'), 'utf8');
+  const names = imported(page, 'hpff/web');
+  expect(names).toContain('trainInMemory');
+  for (const name of names) expect(web).toHaveProperty(name);
 });
 
 test('links to files lead somewhere', () => {

@@ -1,8 +1,6 @@
 /** The idx format of MNIST: 0, 0, element type, rank; dimensions as big-endian 32 bits; the elements. */
 import { InputError } from '../errors.js';
-import { gunzipBounded, isGzip } from '../files/gunzip.js';
 import { printable } from '../files/printable.js';
-import { readFileBytes } from '../files/read.js';
 
 /** A tensor of unsigned bytes. `elements` starts at byte `offset` of the (uncompressed) file. */
 export interface IdxTensor {
@@ -11,19 +9,7 @@ export interface IdxTensor {
   readonly offset: number;
 }
 
-/** Largest file that is read, compressed or not: nearly three times MNIST. */
-const MAX_BYTES = 2 ** 27;
 const UNSIGNED_BYTE = 8;
-
-/**
- * Reads an idx file of unsigned bytes, gzipped or not.
- * @param rank number of dimensions that it must have
- * @throws InputError as `readFileBytes`, `gunzipBounded` and `decodeIdx`
- */
-export async function readIdx(path: string, rank: number): Promise<IdxTensor> {
-  const bytes = await readFileBytes(path, MAX_BYTES);
-  return decodeIdx(isGzip(bytes) ? await gunzipBounded(bytes, MAX_BYTES, path) : bytes, rank, path);
-}
 
 /**
  * Decodes an idx file of unsigned bytes. Byte offsets in errors count uncompressed bytes.

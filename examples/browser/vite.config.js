@@ -1,0 +1,14 @@
+/** Serves the page, and builds it. */
+import { defineConfig } from 'vite';
+
+/** What a page needs for WebAssembly on several threads. */
+const headers = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
+export default defineConfig({
+  root: import.meta.dirname,
+  server: { headers },
+  preview: { headers },
+  worker: { format: 'es' },
+  // Vite would move its files away from the WebAssembly beside them.
+  optimizeDeps: { exclude: ['onnxruntime-web'] },
+});
