@@ -119,6 +119,47 @@ describe('refuses, and leaves nothing behind', () => {
     await expect(trainInMemory(recipe, runtime, sized)).rejects.toThrow('image');
   });
 
+  test.each<[string, Partial<Dataset>, string]>([
+    ['no images', { count: 0 }, 'data.test.count: found 0, allowed: a whole number from 1'],
+    [
+      'pixels as floats',
+      { pixels: new Float32Array(23040) as unknown as Uint8Array },
+      'data.test.pixels: found Float32Array, allowed: a Uint8Array',
+    ],
+    [
+      'too few pixels',
+      { pixels: new Uint8Array(100) },
+      'data.test.pixels: found 100 values, allowed: 23040, 360 × 1 × 8 × 8',
+    ],
+    [
+      'too few labels',
+      { labels: new Uint8Array(10) },
+      'data.test.labels: found 10 values, allowed: 360, one for each image',
+    ],
+    [
+      'a label that is no class',
+      { labels: new Uint8Array(360).fill(10, 7) },
+      'data.test.labels, image 7: label 10; allowed: 0 to 9',
+    ],
+    [
+      'an image of two sizes',
+      { image: [8, 8] as never },
+      'data.test.image: found [8,8], allowed: [channels, height, width], whole numbers from 1',
+    ],
+    ['no pixels at all', { pixels: undefined }, 'data.test.pixels: found undefined, allowed: a Uint8Array'],
+  ])('a data set of %s', async (_what, changes, message) => {
+    const given = { ...data, test: { ...data.test, ...changes } };
+    await expect(trainInMemory(recipe, runtime, given)).rejects.toThrow(message);
+  });
+
+  test.each([NaN, -1, 1.5])('%d steps', async (steps) => {
+    await expect(trainInMemory(recipe, runtime, data, { steps })).rejects.toThrow(
+      `steps: found ${steps}, allowed: a whole number from 0`,
+    );
+    const resume = { step: steps, weights: new Map(), optimizer: new Map() };
+    await expect(trainInMemory(recipe, runtime, data, { resume })).rejects.toThrow(`resume.step: found ${steps}`);
+  });
+
   test('to go on with losses that are no numbers', async () => {
     const mad = tinyRecipe({
       optimizer: { type: 'sgd', learningRate: 1e30 },

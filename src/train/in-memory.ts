@@ -5,9 +5,11 @@
 import { averagedWeights, checkWeights, keptStates, type Manifest } from '../artifacts/index.js';
 import { checkClasses } from '../data/checks.js';
 import type { Dataset } from '../data/dataset.js';
+import { checkGiven } from '../data/given.js';
 import { Loader } from '../data/loader.js';
 import { prefetch } from '../data/prefetch.js';
 import { trainingSubset } from '../data/sample.js';
+import { InputError } from '../errors.js';
 import type { NamedTensors } from '../files/tensor.js';
 import { initialWeights } from '../local/index.js';
 import type { StepLosses } from '../pipeline/engine.js';
@@ -77,7 +79,11 @@ export async function trainInMemory(
   options: InMemoryOptions = {},
 ): Promise<InMemoryResult> {
   const { network, seed } = recipe;
-  checkClasses(data.train, network.classes);
+  checkGiven(data.train, 'data.train');
+  checkGiven(data.test, 'data.test');
+  for (const split of [data.train, data.test]) checkClasses(split, network.classes);
+  checkStep(options.steps, 'steps');
+  checkStep(options.resume?.step, 'resume.step');
   const train = new Loader(trainingSubset(data.train, recipe.data), recipe.data, network.image, { seed, train: true });
   const batch = evaluationBatch(recipe.data, network.image);
   const test = new Loader(data.test, { ...recipe.data, batch }, network.image, { seed: 0, train: false });
@@ -88,6 +94,12 @@ export async function trainInMemory(
   } finally {
     engine.dispose();
   }
+}
+
+/** @throws InputError `TRAIN_STEPS` */
+function checkStep(step: number | undefined, where: string): void {
+  if (step === undefined || (Number.isSafeInteger(step) && step >= 0)) return;
+  throw new InputError('TRAIN_STEPS', `${where}: found ${step}, allowed: a whole number from 0`);
 }
 
 function load(engine: StepEngine, recipe: Recipe, manifest: Manifest, { weights, resume }: InMemoryOptions): void {
