@@ -35,7 +35,7 @@ export default tseslint.config(
       globals: Object.fromEntries(
         [
           ...['AbortController', 'Blob', 'DecompressionStream', 'Response', 'Worker'],
-          ...['document', 'fetch', 'onmessage', 'postMessage'],
+          ...['crossOriginIsolated', 'document', 'fetch', 'name', 'navigator', 'onmessage', 'postMessage'],
         ].map((name) => [name, name === 'onmessage' ? 'writable' : 'readonly']),
       ),
     },

@@ -2,7 +2,7 @@
  * hpff: build ONNX training graphs, module by module.
  *
  * Graphs of typed values and operators, their differentiation, layers and optimizers, local learning, and the ONNX models they become.
- * `hpff/node` adds what runs them.
+ * `hpff/node` and `hpff/web` add what runs them.
  */
 export * from './errors.js';
 export type { DType, HostTensor, NamedTensors } from './files/tensor.js';

@@ -1,6 +1,7 @@
 /** What the README says must be true: its recipe is the file, its first program runs, its links lead somewhere. */
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import * as ort from 'onnxruntime-web/wasm';
 import ts from 'typescript';
 import { expect, test } from 'vitest';
 import * as hpff from '../src/index.js';
@@ -9,6 +10,10 @@ import * as web from '../src/web.js';
 import { checkModel } from '../src/onnx/check.js';
 import { decodeModel } from '../src/onnx/decode.js';
 import { parseRecipe } from '../src/recipe/index.js';
+
+const AsyncFunction = (async () => {}).constructor as new (
+  ...texts: string[]
+) => (...values: unknown[]) => Promise<Uint8Array>;
 
 const root = path.join(import.meta.dirname, '..');
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -49,10 +54,22 @@ test('programs import what is there', () => {
     for (const name of imported(program, 'hpff')) expect(hpff).toHaveProperty(name);
     for (const name of imported(program, 'hpff/node')) expect(node).toHaveProperty(name);
   }
+});
+
+test('the program of docs/browser.md trains', async () => {
   const page = readFileSync(path.join(root, 'docs/browser.md'), 'utf8');
-  const names = imported(page, 'hpff/web');
-  expect(names).toContain('trainInMemory');
-  for (const name of names) expect(web).toHaveProperty(name);
+  const [, program] = /^```js\n(.*?)^```/ms.exec(page)!;
+  const body = program!.replaceAll(/^import .*$/gm, '');
+  const told: string[] = [];
+  const given = { ort, console: { log: (line: string) => told.push(line) } };
+  const names = imported(program!, 'hpff/web');
+   
+  const run = new AsyncFunction(...Object.keys(given), ...names, `${body}; return model;`);
+  ort.env.wasm.numThreads = 1;
+  const model = await run(...Object.values(given), ...names.map((name) => (web as Record<string, unknown>)[name]));
+  expect(decodeModel(model, 'page').graph.outputs.map(({ name }) => name)).toEqual(['logits']);
+  expect(told).toHaveLength(50 + 5);
+  expect(told.at(-1)).toMatch(/^epoch 5: accuracy 0\.\d+$/);
 });
 
 test('links to files lead somewhere', () => {

@@ -4,6 +4,7 @@ const element = (id) => document.getElementById(id);
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 
 element('start').onclick = () => {
+  element('epochs').textContent = '';
   element('start').disabled = true;
   element('stop').disabled = false;
   worker.postMessage('start');
@@ -25,12 +26,15 @@ const tell = {
   },
   done({ model, testAccuracy }) {
     element('stop').disabled = true;
+    element('start').disabled = false;
     element('model').href = URL.createObjectURL(new Blob([model]));
     element('model').hidden = false;
-    document.documentElement.dataset.accuracy = testAccuracy;
+    document.documentElement.dataset.outcome = testAccuracy === null ? 'stopped' : String(testAccuracy);
   },
   error({ message }) {
     element('step').textContent = message;
-    document.documentElement.dataset.error = message;
+    element('stop').disabled = true;
+    element('start').disabled = false;
+    document.documentElement.dataset.outcome = message;
   },
 };

@@ -9,6 +9,6 @@ export default defineConfig({
   server: { headers },
   preview: { headers },
   worker: { format: 'es' },
-  // Vite would move its files away from the WebAssembly beside them.
-  optimizeDeps: { exclude: ['onnxruntime-web'] },
+  // Known from the start: where the server finds dependencies later, it reloads the page.
+  optimizeDeps: { include: ['onnx-proto', 'zod'], exclude: ['onnxruntime-web'] },
 });

@@ -7,21 +7,26 @@ import testLabels from '../../data/digits/t10k-labels-idx1-ubyte.gz?url';
 import trainImages from '../../data/digits/train-images-idx3-ubyte.gz?url';
 import trainLabels from '../../data/digits/train-labels-idx1-ubyte.gz?url';
 
-const stop = new AbortController();
+ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
 
-onmessage = ({ data }) => {
-  if (data === 'stop') stop.abort();
-  else train().catch(({ message }) => postMessage({ event: 'error', message }));
-};
+let stop;
 
-async function train() {
+// ONNX Runtime starts its threads from this file as well; they hear messages of its own.
+if (!name.startsWith('em-pthread')) {
+  onmessage = ({ data }) => {
+    if (data === 'stop') stop.abort();
+    else train((stop = new AbortController()).signal).catch(({ message }) => postMessage({ event: 'error', message }));
+  };
+}
+
+async function train(signal) {
   const recipe = parseRecipe(recipeFile, 'digits-hpff.json');
   const data = {
     train: idxDataset('digits', 'train', await contentOf(trainImages), await contentOf(trainLabels)),
     test: idxDataset('digits', 'test', await contentOf(testImages), await contentOf(testLabels)),
   };
   const { weights, testAccuracy } = await trainInMemory(recipe, createWebRuntime(ort), data, {
-    signal: stop.signal,
+    signal,
     onStep: ({ step, totalSteps, total, imagesPerSecond }) =>
       postMessage({ event: 'step', step, totalSteps, total, imagesPerSecond }),
     onEpoch: ({ epoch, testAccuracy, testLoss }) => postMessage({ event: 'epoch', epoch, testAccuracy, testLoss }),

@@ -53,17 +53,23 @@ export class LoadedGraphs {
   ): Promise<LoadedGraphs> {
     const sessions = await loadModels(runtime, uses, entries, options);
     const numbers = new Map<number, DeviceTensor>();
+    const owned = (): { dispose(): void }[] => [...sessions.values(), ...numbers.values()];
     const upload = (value: number): DeviceTensor => {
       const tensor = numbers.get(value) ?? runtime.upload(float32([], [value]));
       numbers.set(value, tensor);
       return tensor;
     };
-    const graphs = entries.map((entry) => {
-      const { model, names, numbers: own } = uses.get(entry.file)!;
-      const tensors = new Map([...own].map(([name, value]) => [name, upload(value)]));
-      return new LoadedGraph(entry, sessions.get(model)!, names, tensors);
-    });
-    return new LoadedGraphs(graphs, [...sessions.values(), ...numbers.values()]);
+    try {
+      const graphs = entries.map((entry) => {
+        const { model, names, numbers: own } = uses.get(entry.file)!;
+        const tensors = new Map([...own].map(([name, value]) => [name, upload(value)]));
+        return new LoadedGraph(entry, sessions.get(model)!, names, tensors);
+      });
+      return new LoadedGraphs(graphs, owned());
+    } catch (error) {
+      for (const each of owned()) each.dispose();
+      throw error;
+    }
   }
 
   dispose(): void {

@@ -142,9 +142,13 @@ export class StepEngine implements TrainEngine {
     scalars: ReadonlyMap<StepScalar, number>,
     withGradients: boolean,
   ): Promise<StepReport> {
-    const values = this.upload(batch, scalars);
+    requireBatch(this.manifest, batch);
+    const values = new Map<string, DeviceTensor>();
     const findings = new StepFindings();
     try {
+      values.set('image', this.runtime.upload(batch.image));
+      values.set('label', this.runtime.upload(batch.label));
+      for (const [name, value] of scalars) values.set(name, this.runtime.upload(float32([], [value])));
       for (const task of this.tasks) {
         await this.runTask(task, values, withGradients, findings);
       }
@@ -152,15 +156,6 @@ export class StepEngine implements TrainEngine {
       for (const tensor of values.values()) tensor.dispose();
     }
     return findings.report(this.manifest);
-  }
-
-  private upload(batch: Batch, scalars: ReadonlyMap<StepScalar, number>): Map<string, DeviceTensor> {
-    requireBatch(this.manifest, batch);
-    const values = new Map<string, DeviceTensor>();
-    values.set('image', this.runtime.upload(batch.image));
-    values.set('label', this.runtime.upload(batch.label));
-    for (const [name, value] of scalars) values.set(name, this.runtime.upload(float32([], [value])));
-    return values;
   }
 
   /** Runs one task on the values at hand and files its outputs. */
@@ -171,9 +166,10 @@ export class StepEngine implements TrainEngine {
     findings: StepFindings,
   ): Promise<void> {
     const wanted = graph.entry.outputs.filter(({ meaning }) => gradients || meaning !== 'gradient');
-    for (const [port, tensor] of await this.runner.run(graph, (name) => values.get(name), wanted)) {
-      if (!findings.take(port, tensor)) values.set(port.name, tensor);
-    }
+    const made = await this.runner.run(graph, (name) => values.get(name), wanted);
+    // All at once, so that whatever fails from here on, none is lost.
+    for (const [{ name }, tensor] of made) values.set(name, tensor);
+    for (const [port, tensor] of made) if (findings.take(port, tensor)) values.delete(port.name);
     for (const name of lastUses) {
       values.get(name)?.dispose();
       values.delete(name);

@@ -13,7 +13,7 @@ import { ignoredKeyWarnings, recipeWarnings, splitIgnoredWarning } from './warni
  * @param warn takes one line for each setting that is allowed but hardly meant, or that the rule ignores
  * @throws InputError `RECIPE_INVALID`
  */
-export function parseRecipe(value: unknown, where: string, warn: (line: string) => void = () => {}): Recipe {
+export function parseRecipe(value: unknown, where = 'recipe', warn: (line: string) => void = () => {}): Recipe {
   const result = recipeSchema.safeParse(value);
   const issues = result.success ? consistencyIssues(result.data) : issuesOf(result.error);
   if (!result.success || issues.length > 0) throw refusal(value, where, issues as [Issue, ...Issue[]]);
@@ -30,6 +30,6 @@ export function toJson(recipe: Recipe): string {
 
 function nameOf(where: string): string {
   const leaf = where.split(/[\\/]/).findLast((part) => part !== '') ?? '';
-  const visible = leaf.replace(/(?<=.)\.json$/, '').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '_');
+  const visible = leaf.replace(/\.json$/, '').replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '_');
   return [...visible].slice(0, 100).join('') || 'recipe';
 }

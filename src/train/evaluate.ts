@@ -1,6 +1,6 @@
 /** Accuracy and loss of anything that scores images, over a data set. */
 import { RunError } from '../errors.js';
-import type { BatchSource } from '../data/batches.js';
+import type { BatchSource, LoaderOptions } from '../data/batches.js';
 import { prefetch } from '../data/prefetch.js';
 import { elementCount, type HostTensor } from '../files/tensor.js';
 import type { DataConfig } from '../recipe/types.js';
@@ -21,10 +21,17 @@ const SMALLEST_BATCH = 100;
 /** Of larger ones as many as have this many values: what they need of memory is to be that of a training step at most. */
 const BATCH_VALUES = 2 ** 21;
 
-/** Images of an evaluation at a time: at least 100 of CIFAR's size, fewer of larger ones, and the recipe's batch where that is more. */
-export function evaluationBatch({ batch }: DataConfig, image: readonly [number, number, number]): number {
+/**
+ * How the batches of an evaluation are loaded: file order, no augmentation, none left out; at least 100 images of CIFAR's size at a time, fewer of larger
+ * ones, and the recipe's batch where that is more.
+ */
+export function evaluationSetting(
+  config: DataConfig,
+  image: readonly [number, number, number],
+): { readonly config: DataConfig; readonly options: LoaderOptions } {
   const enough = Math.max(1, Math.floor(BATCH_VALUES / elementCount(image)));
-  return Math.max(Math.min(SMALLEST_BATCH, enough), batch);
+  const batch = Math.max(Math.min(SMALLEST_BATCH, enough), config.batch);
+  return { config: { ...config, batch }, options: { seed: 0, train: false } };
 }
 
 /**

@@ -3,10 +3,10 @@ import type { BatchSource } from '../data/batches.js';
 import type { AnyDataset } from '../data/dataset.js';
 import { createLoader } from '../data/open.js';
 import type { DataConfig } from '../recipe/types.js';
-import { evaluationBatch } from './evaluate.js';
+import { evaluationSetting } from './evaluate.js';
 
 /**
- * File order, no augmentation, none left out.
+ * As `evaluationSetting` says.
  * @throws InputError as `createLoader`
  */
 export function evaluationLoader(
@@ -14,6 +14,6 @@ export function evaluationLoader(
   config: DataConfig,
   image: readonly [number, number, number],
 ): BatchSource {
-  const batch = evaluationBatch(config, image);
-  return createLoader(dataset, { ...config, batch }, image, { seed: 0, train: false });
+  const setting = evaluationSetting(config, image);
+  return createLoader(dataset, setting.config, image, setting.options);
 }

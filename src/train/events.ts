@@ -1,5 +1,5 @@
 /** What training tells while it runs. Events are plain data: the command line prints them as JSON, metrics.jsonl keeps some. */
-import type { StageTimes } from '../pipeline/index.js';
+import type { StageTimes } from '../pipeline/engine.js';
 
 export interface StartEvent {
   readonly event: 'start';

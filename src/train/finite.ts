@@ -1,7 +1,7 @@
 /** Noticing where numbers have stopped being numbers. */
 import { RunError } from '../errors.js';
 import type { NamedTensors } from '../files/tensor.js';
-import type { StepLosses } from '../pipeline/index.js';
+import type { StepLosses } from '../pipeline/engine.js';
 
 /** Where a training is, for a message. */
 export interface Whereabouts {

@@ -48,14 +48,23 @@ export class Page {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
     });
     const page = new Page(process, profile);
-    const { targetId } = await page.send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' });
-    const attached = await page.send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true });
-    page.session = attached.sessionId;
-    await page.send('Page.enable', {});
-    const loaded = new Promise<void>((resolve) => (page.loaded = resolve));
-    await page.send('Page.navigate', { url });
-    await loaded;
+    try {
+      await page.load(url);
+    } catch (error) {
+      await page.close();
+      throw error;
+    }
     return page;
+  }
+
+  private async load(url: string): Promise<void> {
+    const { targetId } = await this.send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' });
+    const attached = await this.send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true });
+    this.session = attached.sessionId;
+    await this.send('Page.enable', {});
+    const loaded = new Promise<void>((resolve) => (this.loaded = resolve));
+    await this.send('Page.navigate', { url });
+    await loaded;
   }
 
   /** The value of an expression, which may be a promise; it must be plain data. */
@@ -80,13 +89,17 @@ export class Page {
   }
 
   async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.process.once('exit', resolve));
-    this.process.kill();
-    await ended;
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      const ended = new Promise((resolve) => this.process.once('exit', resolve));
+      this.process.kill();
+      await ended;
+    }
+    // Its own processes may still be writing there.
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   private async send<T>(method: string, params: object): Promise<T> {
+    if (this.process.exitCode !== null) throw new Error('the browser has ended');
     const id = ++this.count;
     const answer = new Promise<T>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
     const message = { id, method, params, ...(this.session === undefined ? {} : { sessionId: this.session }) };

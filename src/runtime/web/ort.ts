@@ -25,7 +25,10 @@ export interface OrtSessionOptions {
 
 /** e.g. `import * as ort from 'onnxruntime-web'`. */
 export interface Ort {
-  readonly env: { readonly versions: { readonly common: string; readonly web?: string; readonly node?: string } };
+  readonly env: {
+    readonly versions: { readonly common: string; readonly web?: string; readonly node?: string };
+    readonly wasm: { readonly proxy?: boolean };
+  };
   readonly InferenceSession: { create(model: Uint8Array, options: OrtSessionOptions): Promise<OrtSession> };
   readonly Tensor: new (type: DType, data: never, dims: readonly number[]) => OrtTensor;
 }

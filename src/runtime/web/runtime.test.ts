@@ -138,6 +138,7 @@ describe('a run', () => {
     const run = session.run(feeds);
     session.dispose();
     for (const tensor of feeds.values()) tensor.dispose();
+    expect(() => runtime.dispose()).toThrow(failure('RUNTIME_IN_USE', '1 sessions and 0 tensors'));
     expect(own((await run).get('y')!).shape).toEqual([16]);
     await expect(session.run(feeds)).rejects.toThrow(failure('RUNTIME_DISPOSED', "session 'deep'"));
   });
@@ -157,6 +158,22 @@ describe('a run', () => {
     const foreign = { ...x };
     await expect(session.run(new Map([['x', foreign], ['w', x]]))).rejects.toThrow(failure('TENSOR_FOREIGN', 'web runtime')); // prettier-ignore
   });
+});
+
+it('says when onnxruntime-web cannot compute with the provider', async () => {
+  using other = createWebRuntime(ort, { provider: 'webnn' });
+  const loading = other.createSession(squares, { name: 'graph' });
+  await expect(loading).rejects.toThrow(failure('DEVICE_UNAVAILABLE', "with the provider 'webnn'"));
+});
+
+it('refuses the proxy of ONNX Runtime, which would take the memory of tensors away', async () => {
+  ort.env.wasm.proxy = true;
+  try {
+    const loading = runtime.createSession(squares, { name: 'graph' });
+    await expect(loading).rejects.toThrow(failure('SESSION_OPTION', 'ort.env.wasm.proxy is set'));
+  } finally {
+    ort.env.wasm.proxy = false;
+  }
 });
 
 it('refuses a model that ONNX Runtime refuses', async () => {

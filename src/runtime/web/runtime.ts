@@ -17,8 +17,8 @@ export interface WebRuntimeOptions {
 
 /**
  * A runtime on onnxruntime-web. The number of threads is ONNX Runtime's own setting, `ort.env.wasm.numThreads`, to be set before the first session is made;
- * several need a page that is isolated from other origins. Runs and loading take turns; without the setting `ort.env.wasm.proxy` they hold up the thread
- * that they are on, which therefore should be a worker's.
+ * several need a page that is isolated from other origins. Runs and loading take turns, and hold up the thread that they are on, which therefore should be
+ * a worker's.
  *
  * Tensors lie in JavaScript's memory and are copied for every run, to a GPU and back as well.
  *
@@ -68,15 +68,19 @@ class WebRuntime implements Runtime {
       graphOptimizationLevel: optimization,
       logSeverityLevel: 3,
     } as const;
+    if (this.#ort.env.wasm.proxy) {
+      throw new UsageError(
+        'SESSION_OPTION',
+        `session '${name}': ort.env.wasm.proxy is set, by which ONNX Runtime takes the memory of tensors away; allowed: false, and a worker of your own`,
+      );
+    }
     this.#sessions++;
     try {
       const session = await this.#inTurn(async () => this.#ort.InferenceSession.create(model, options));
       return new WebSession(this.#owner, session, name);
     } catch (cause) {
       this.#sessions--;
-      throw new InputError('MODEL_REJECTED', `session '${name}': ONNX Runtime refused the model: ${messageOf(cause)}`, {
-        cause,
-      });
+      throw refusal(name, this.device, messageOf(cause), cause);
     }
   }
 
@@ -120,4 +124,16 @@ class WebRuntime implements Runtime {
   #checkAlive(): void {
     if (this.#disposed) throw new UsageError('RUNTIME_DISPOSED', 'runtime was used after it was disposed');
   }
+}
+
+function refusal(session: string, provider: string, reason: string, cause: unknown): InputError {
+  if (!reason.startsWith('no available backend found')) {
+    return new InputError('MODEL_REJECTED', `session '${session}': ONNX Runtime refused the model: ${reason}`, {
+      cause,
+    });
+  }
+  const advice =
+    'is it in this build of onnxruntime-web, and do its .wasm files lie where ort.env.wasm.wasmPaths says?';
+  const problem = `onnxruntime-web cannot compute with the provider '${provider}': ${reason}`;
+  return new InputError('DEVICE_UNAVAILABLE', `${problem}; ${advice}`, { cause });
 }

@@ -13,7 +13,7 @@ export interface SessionOwner {
   readonly tensors: TensorOwner;
   /** Calls of ONNX Runtime, one after another. */
   readonly inTurn: <T>(call: () => Promise<T>) => Promise<T>;
-  /** To be called when the session is released. */
+  /** To be called when the session is released: when it is disposed, or when its last run has ended thereafter. */
   closed(): void;
 }
 
@@ -69,7 +69,6 @@ export class WebSession implements Session {
     const session = this.#session;
     if (!session) return;
     this.#session = undefined;
-    this.#owner.closed();
     if (this.#runs === 0) this.#release(session);
   }
 
@@ -82,11 +81,11 @@ export class WebSession implements Session {
     { inputs, outputs }: BoundRun<WebTensor>,
   ): Promise<Readonly<Record<string, OrtTensor>>> {
     const { ort, inTurn } = this.#owner;
-    // Taken now: a tensor may be disposed of before its turn comes.
-    const feeds = Object.fromEntries(
-      inputs.map(({ dtype, data, shape }, i) => [this.inputs[i]!, new ort.Tensor(dtype, data as never, shape)]),
-    );
     try {
+      // Taken now: a tensor may be disposed of before its turn comes.
+      const feeds = Object.fromEntries(
+        inputs.map(({ dtype, data, shape }, i) => [this.inputs[i]!, new ort.Tensor(dtype, data as never, shape)]),
+      );
       return await inTurn(async () => session.run(feeds as Record<string, never>, outputs));
     } catch (cause) {
       throw new RunError('RUN_FAILED', `session '${this.name}': ${messageOf(cause)}`, { cause });
@@ -131,6 +130,7 @@ export class WebSession implements Session {
 
   /** Nobody can be told of a failure here. */
   #release(session: OrtSession): void {
+    this.#owner.closed();
     this.#owner.inTurn(async () => session.release()).catch(() => undefined);
   }
 }
