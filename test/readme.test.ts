@@ -63,7 +63,7 @@ test('the program of docs/browser.md trains', async () => {
   const told: string[] = [];
   const given = { ort, console: { log: (line: string) => told.push(line) } };
   const names = imported(program!, 'hpff/web');
-   
+
   const run = new AsyncFunction(...Object.keys(given), ...names, `${body}; return model;`);
   ort.env.wasm.numThreads = 1;
   const model = await run(...Object.values(given), ...names.map((name) => (web as Record<string, unknown>)[name]));
