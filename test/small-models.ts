@@ -59,6 +59,16 @@ function node([opType, inputs, outputs, attributes = {}]: SmallNode, index: numb
   };
 }
 
+/** y = x², updated = w - x² */
+export const squares = smallModel({
+  inputs: { x: ['N'], w: ['N'] },
+  outputs: { y: ['N'], updated: ['N'] },
+  nodes: [
+    ['Mul', ['x', 'x'], ['y']],
+    ['Sub', ['w', 'y'], ['updated']],
+  ],
+});
+
 const CHANNELS = 16;
 const SIDE = 32;
 

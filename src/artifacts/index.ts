@@ -5,6 +5,6 @@ export type { GraphOptions } from './plan.js';
 export { buildSharedGraphs, type ModelUse, type SharedGraphs, unshared } from './shared-graphs.js';
 export { isPassing, lastUses, stepGraphs } from './step-graphs.js';
 export { predictStepMemory, stepMemory, type StepMemory, type StepMemoryOptions } from './step-memory.js';
-export { averagedWeights, keptStates, startOf } from './kept-state.js';
+export { averagedWeights, keptStates, startOf, stateSpecs } from './kept-state.js';
 export { imagesPerRun, runsPerStep } from './manifest.js';
 export type * from './manifest.js';

@@ -1,5 +1,5 @@
 /** How a training begins: as a new run, or where an old one was left. Nothing is written yet. */
-import { checkWeights, keptStates, type Manifest } from '../artifacts/index.js';
+import { checkWeights, type Manifest, stateSpecs } from '../artifacts/index.js';
 import { InputError } from '../errors.js';
 import { printable } from '../files/printable.js';
 import type { NamedTensors } from '../files/tensor.js';
@@ -52,10 +52,9 @@ export function startingState(
     return { weights, optimizer: null };
   }
   const { folder, weights, optimizer } = run.checkpoint;
-  const states = keptStates(manifest.states).map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
   return {
     weights: checkWeights(weights, manifest.parameters, `${folder}/weights.safetensors`),
-    optimizer: checkWeights(optimizer, states, `${folder}/optimizer.safetensors`),
+    optimizer: checkWeights(optimizer, stateSpecs(manifest), `${folder}/optimizer.safetensors`),
   };
 }
 

@@ -2,7 +2,7 @@
  * Training on images in memory, with a runtime that the caller has made and without files: what a browser needs. Steps, order of the images and learning
  * rates are those of `train`; on the same runtime, the bits of the weights too.
  */
-import { checkWeights, keptStates, type Manifest } from '../artifacts/index.js';
+import { checkWeights, type Manifest, stateSpecs } from '../artifacts/index.js';
 import { checkClasses } from '../data/checks.js';
 import type { Dataset } from '../data/dataset.js';
 import { checkGiven } from '../data/given.js';
@@ -144,9 +144,8 @@ function load(engine: StepEngine, recipe: Recipe, manifest: Manifest, { weights,
     engine.load(weights ? checkWeights(weights, manifest.parameters, 'weights') : initialWeights(recipe));
     return;
   }
-  const states = keptStates(manifest.states).map(({ name, shape }) => ({ name, shape, kind: 'parameter' as const }));
   engine.load(
     checkWeights(resume.weights, manifest.parameters, 'resume.weights'),
-    checkWeights(resume.optimizer, states, 'resume.optimizer'),
+    checkWeights(resume.optimizer, stateSpecs(manifest), 'resume.optimizer'),
   );
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { UsageError } from '../../errors.js';
 import type { DType, HostTensor } from '../../files/tensor.js';
 import { parseDevice } from '../device.js';
+import { requireUnused } from '../in-use.js';
 import { checkHostTensor } from '../layout.js';
 import type { DeviceTensor, Runtime, RuntimeOptions, Session, SessionOptions } from '../runtime.js';
 import { obtain } from './calls.js';
@@ -164,12 +165,7 @@ export class NativeRuntime implements Runtime {
 
   dispose(): void {
     if (this.#disposed) return;
-    if (this.#sessions > 0 || this.#tensors > 0) {
-      throw new UsageError(
-        'RUNTIME_IN_USE',
-        `runtime cannot be disposed: ${this.#sessions} sessions and ${this.#tensors} tensors are still alive; dispose them first`,
-      );
-    }
+    requireUnused(this.#sessions, this.#tensors);
     this.#disposed = true;
     this.#runThreads?.dispose();
     this.#opened?.memory.dispose();

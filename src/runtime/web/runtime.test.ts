@@ -3,20 +3,11 @@ import * as ort from 'onnxruntime-web/wasm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InputError, RunError, UsageError } from '../../errors.js';
 import { float32, type HostTensor } from '../../files/tensor.js';
-import { deepModel, feedsOfDeepModel, smallModel } from '../../../test/small-models.js';
+import { deepModel, feedsOfDeepModel, squares } from '../../../test/small-models.js';
 import type { DeviceTensor, Runtime, Session } from '../runtime.js';
 import { createWebRuntime } from './index.js';
 
 ort.env.wasm.numThreads = 1;
-
-const squares = smallModel({
-  inputs: { x: ['N'], w: ['N'] },
-  outputs: { y: ['N'], updated: ['N'] },
-  nodes: [
-    ['Mul', ['x', 'x'], ['y']],
-    ['Sub', ['w', 'y'], ['updated']],
-  ],
-});
 
 let runtime: Runtime;
 /** What a test has made and the runtime must not be left with. */

@@ -4,6 +4,7 @@
  */
 import { InputError, UsageError } from '../../errors.js';
 import { type DType, elementCount, type HostTensor } from '../../files/tensor.js';
+import { requireUnused } from '../in-use.js';
 import { arrays, checkHostTensor, checkLayout } from '../layout.js';
 import type { DeviceTensor, Runtime, Session, SessionOptions } from '../runtime.js';
 import type { Ort } from './ort.js';
@@ -101,12 +102,7 @@ class WebRuntime implements Runtime {
 
   dispose(): void {
     if (this.#disposed) return;
-    if (this.#sessions > 0 || this.#tensors > 0) {
-      throw new UsageError(
-        'RUNTIME_IN_USE',
-        `runtime cannot be disposed: ${this.#sessions} sessions and ${this.#tensors} tensors are still alive; dispose them first`,
-      );
-    }
+    requireUnused(this.#sessions, this.#tensors);
     this.#disposed = true;
   }
 

@@ -1,21 +1,12 @@
 /** Sessions and tensors on a GPU, wherever the machine has one. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { float32, type HostTensor } from '../../../files/tensor.js';
-import { smallModel } from '../../../../test/small-models.js';
+import { squares } from '../../../../test/small-models.js';
 import type { Runtime } from '../../runtime.js';
 import { createNativeRuntime } from '../runtime.js';
 import { listDevices } from './index.js';
 
 const statuses = await listDevices();
-
-const squares = smallModel({
-  inputs: { x: ['N'], w: ['N'] },
-  outputs: { y: ['N'], updated: ['N'] },
-  nodes: [
-    ['Mul', ['x', 'x'], ['y']],
-    ['Sub', ['w', 'y'], ['updated']],
-  ],
-});
 
 describe.each(['cuda', 'webgpu'])('%s', (kind) => {
   const status = statuses.find(({ name }) => name === `${kind}:0`)!;
