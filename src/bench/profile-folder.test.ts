@@ -1,4 +1,5 @@
 /** The folder of profiles: where it is made, and what becomes of it. */
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -28,6 +29,20 @@ test('it is made in the folder of temporary files and removed with what it holds
   }
   expect(existsSync(root) && readdirSync(root)).toEqual([]);
   expect(listening()).toEqual(before);
+});
+
+test('it is removed while processes write into it, for good', async () => {
+  vi.stubEnv('TMPDIR', root);
+  const folder = ProfileFolder.make();
+  // Faster than anybody can remove.
+  const program = `const fs = require('fs'); for (let i = 0; ; i++) fs.writeFileSync('${folder.path}/' + i, '')`;
+  const writers = [0, 1].map(() => spawn(process.execPath, ['-e', program], { stdio: 'ignore' }));
+  const ended = Promise.all(writers.map((writer) => new Promise((resolve) => writer.once('exit', resolve))));
+  for (const writer of writers) folder.writtenBy(() => writer.kill('SIGKILL'));
+  await vi.waitUntil(() => readdirSync(folder.path).length > 10, { timeout: 10_000 });
+  folder[Symbol.dispose]();
+  await ended;
+  expect(readdirSync(root)).toEqual([]);
 });
 
 test('where none can be made, the folder of temporary files is named', () => {

@@ -10,6 +10,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Exists, and listens to signals, until it is disposed. */
 export class ProfileFolder implements Disposable {
+  private readonly writers: (() => void)[] = [];
+
   private constructor(readonly path: string) {
     process.on('exit', this.remove);
     for (const name of SIGNALS) process.on(name, this.onSignal);
@@ -20,6 +22,11 @@ export class ProfileFolder implements Disposable {
     return new ProfileFolder(makeFolder());
   }
 
+  /** @param end ends a process that writes here: whoever removes the folder while files are added has to be the faster one */
+  writtenBy(end: () => void): void {
+    this.writers.push(end);
+  }
+
   [Symbol.dispose](): void {
     process.removeListener('exit', this.remove);
     for (const name of SIGNALS) process.removeListener(name, this.onSignal);
@@ -27,7 +34,8 @@ export class ProfileFolder implements Disposable {
   }
 
   private readonly remove = (): void => {
-    // Tried again where a process that still measures puts a file into it meanwhile.
+    for (const end of this.writers) end();
+    // Tried again: a process does not end at once.
     rmSync(this.path, { recursive: true, force: true, maxRetries: 5, retryDelay: 20 });
   };
 

@@ -39,6 +39,7 @@ export async function profile(
   progress: (done: number) => void = () => {},
 ): Promise<Profile[]> {
   const processes = subjects.map((subject) => new ProfiledProcess(subject, folder.path));
+  folder.writtenBy(() => processes.forEach((each) => each.kill()));
   const measurements = await alternate(processes, steps, progress);
   return measurements.map(({ seconds, finished }) => ({ ...finished, steps, stepSeconds: median(seconds) }));
 }
