@@ -13,4 +13,5 @@ export { prefetch } from './data/prefetch.js';
 export { openOnRuntime, type OnRuntimeOptions } from './pipeline/open-on-runtime.js';
 export type { StepEngine } from './pipeline/step-engine.js';
 export type { StepLosses, StepReport } from './pipeline/engine.js';
+export { evaluate, type Evaluation, type Score } from './train/evaluate.js';
 export * from './train/in-memory.js';

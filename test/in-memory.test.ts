@@ -202,6 +202,12 @@ describe.each<[string, () => Promise<Runtime>]>([
       await expect(trainInMemory(cropped, runtime, data)).rejects.toThrow(message);
     });
 
+    test('a schedule that it does not have', async () => {
+      const schedule = 'async' as 'sync';
+      const training = trainInMemory(recipe, runtime, data, { schedule });
+      await expect(training).rejects.toThrow('schedule: found async, allowed: fused, sync');
+    });
+
     test('what is no data set, or no tensors by name', async () => {
       const without = { train: data.train } as typeof data;
       await expect(trainInMemory(recipe, runtime, without)).rejects.toThrow(

@@ -2,7 +2,7 @@
  * Training on images in memory, with a runtime that the caller has made and without files: what a browser needs. Steps, order of the images and learning
  * rates are those of `train`; on the same runtime, the bits of the weights too.
  */
-import { checkWeights, type Manifest, stateSpecs } from '../artifacts/index.js';
+import { checkWeights, type Manifest, stateSpecs, type WeightSpec } from '../artifacts/index.js';
 import { checkClasses } from '../data/checks.js';
 import type { Dataset } from '../data/dataset.js';
 import { checkGiven } from '../data/given.js';
@@ -135,17 +135,19 @@ function checkStep(step: unknown, where: string, most: number): void {
 }
 
 function load(engine: StepEngine, recipe: Recipe, manifest: Manifest, { weights, resume }: InMemoryOptions): void {
-  const given = resume ? { 'resume.weights': resume.weights, 'resume.optimizer': resume.optimizer } : { weights };
-  for (const [where, tensors] of Object.entries(given)) {
-    if (tensors === undefined ? where === 'weights' : tensors instanceof Map) continue;
-    throw new InputError('TRAIN_OPTION', `${where}: found ${typeof tensors}, allowed: a Map of tensors by name`);
-  }
+  const { parameters } = manifest;
   if (!resume) {
-    engine.load(weights ? checkWeights(weights, manifest.parameters, 'weights') : initialWeights(recipe));
+    engine.load(weights ? checked(weights, parameters, 'weights') : initialWeights(recipe));
     return;
   }
   engine.load(
-    checkWeights(resume.weights, manifest.parameters, 'resume.weights'),
-    checkWeights(resume.optimizer, stateSpecs(manifest), 'resume.optimizer'),
+    checked(resume.weights, parameters, 'resume.weights'),
+    checked(resume.optimizer, stateSpecs(manifest), 'resume.optimizer'),
   );
+}
+
+/** `checkWeights` of what may be anything, such as a Map that was JSON meanwhile. */
+function checked(tensors: unknown, specs: readonly WeightSpec[], where: string): NamedTensors {
+  if (tensors instanceof Map) return checkWeights(tensors as NamedTensors, specs, where);
+  throw new InputError('TRAIN_OPTION', `${where}: found ${typeof tensors}, allowed: a Map of tensors by name`);
 }
