@@ -6,13 +6,6 @@ import type { LoweringChoice } from './choose-lowering.js';
 import type { TrainEngine } from './engine.js';
 import type { TraceEvent } from './orchestrator.js';
 
-/** Schedules by which all modules advance together: what graphs are built for. */
-export const stepScheduleNames = ['fused', 'sync'] as const;
-
-export const scheduleNames = [...stepScheduleNames, 'async'] as const;
-
-export type ScheduleName = (typeof scheduleNames)[number];
-
 export const balanceNames = ['time', 'memory'] as const;
 
 export interface EngineOptions {

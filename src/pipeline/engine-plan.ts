@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { InputError } from '../errors.js';
 import type { Device } from '../runtime/device.js';
 import type { NativeRuntimeOptions } from '../runtime/native/index.js';
-import { balanceNames, type EngineOptions, type ScheduleName, scheduleNames } from './engine-options.js';
+import { balanceNames, type EngineOptions } from './engine-options.js';
+import { type ScheduleName, scheduleNames } from './schedule-names.js';
 
 /** What a schedule computes with. */
 export interface Plan {

@@ -3,14 +3,7 @@ export { chooseLowering, type LoweringChoice, loweringNames } from './choose-low
 export { runOneStep } from './engine.js';
 export { inMicroSteps } from './micro-steps.js';
 export type { StageTimes, StepInput, StepLosses, StepReport, StepRun, TaskProfile, TrainEngine } from './engine.js';
-export {
-  balanceNames,
-  type EngineOptions,
-  type OpenEngine,
-  type ScheduleName,
-  scheduleNames,
-  stepScheduleNames,
-} from './engine-options.js';
+export { balanceNames, type EngineOptions, type OpenEngine } from './engine-options.js';
 export { balanceOf } from './engine-plan.js';
 export { type Evaluator, openEvaluator } from './evaluator.js';
 export { JoinedReports } from './joined-reports.js';
@@ -31,6 +24,7 @@ export { openStage, type OpenStage } from './open-stage.js';
 export { balance, measureModules, memoryCosts, type StageCosts } from './balance.js';
 export { Orchestrator } from './orchestrator.js';
 export { PipelineEngine } from './pipeline-engine.js';
+export { type ScheduleName, scheduleNames, stepScheduleNames } from './schedule-names.js';
 export { StageClock } from './stage-clock.js';
 export { totalLoss } from './step-findings.js';
 export type { TraceEvent } from './orchestrator.js';

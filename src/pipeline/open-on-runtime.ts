@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import { portable } from '../lower/index.js';
 import type { Recipe } from '../recipe/types.js';
 import type { Runtime } from '../runtime/runtime.js';
-import { stepScheduleNames } from './engine-options.js';
+import { stepScheduleNames } from './schedule-names.js';
 import { StepEngine } from './step-engine.js';
 
 export interface OnRuntimeOptions {
