@@ -59,6 +59,17 @@ function node([opType, inputs, outputs, attributes = {}]: SmallNode, index: numb
   };
 }
 
+/** One of each element type, and of odd shapes. */
+export const sampleTensors: readonly HostTensor[] = [
+  float32([2, 3], [1, -2, 3.5, 1e-30, -0, 6]),
+  { dtype: 'int64', shape: [3], data: BigInt64Array.of(1n, -2n, 2n ** 40n) },
+  { dtype: 'int32', shape: [2], data: Int32Array.of(-7, 2 ** 30) },
+  { dtype: 'uint8', shape: [5], data: Uint8Array.of(1, 2, 3, 4, 255) },
+  { dtype: 'bool', shape: [3], data: Uint8Array.of(1, 0, 1) },
+  float32([0, 4], []),
+  float32([], [7]),
+];
+
 /** y = x², updated = w - x² */
 export const squares = smallModel({
   inputs: { x: ['N'], w: ['N'] },

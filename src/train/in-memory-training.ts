@@ -91,9 +91,13 @@ export class InMemoryTraining {
       copies.push(copy);
       return copy;
     };
-    await this.options.onEpoch?.({ step, epoch, testAccuracy, testLoss, state });
-    over = true;
-    await Promise.all(copies);
+    try {
+      await this.options.onEpoch?.({ step, epoch, testAccuracy, testLoss, state });
+    } finally {
+      over = true;
+      // Whoever asked for one is told of its failure.
+      await Promise.allSettled(copies);
+    }
   }
 
   /** Unless that was done after this step, or it is asked to stop before it is through. */

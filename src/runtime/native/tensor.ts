@@ -3,14 +3,12 @@ import koffi from 'koffi';
 import { RunError, UsageError } from '../../errors.js';
 import { elementCount } from '../../files/tensor.js';
 import type { DType, HostTensor } from '../../files/tensor.js';
-import { checkCopy, checkLayout, describe } from '../layout.js';
+import { arrays, checkCopy, checkLayout, describe } from '../layout.js';
 import type { DeviceTensor } from '../runtime.js';
 import { obtain, OrtFailure } from './calls.js';
-import { ELEMENTS } from './elements.js';
+import { dtypes, elementCodes } from './elements.js';
 import type { OrtFunctions, Pointer } from './functions.js';
 import { disposeWhenCollected, NativeHandle } from './handle.js';
-
-const DTYPES = new Map(Object.entries(ELEMENTS).map(([dtype, { code }]) => [code as number, dtype as DType]));
 
 /** Copies between a device and JavaScript's memory; `value` is an OrtValue of the other side's type and shape. */
 export interface TensorMemory {
@@ -57,7 +55,7 @@ export class NativeTensor implements DeviceTensor {
   }
 
   get byteLength(): number {
-    return elementCount(this.shape) * ELEMENTS[this.dtype].array.BYTES_PER_ELEMENT;
+    return elementCount(this.shape) * arrays[this.dtype].BYTES_PER_ELEMENT;
   }
 
   get disposed(): boolean {
@@ -75,7 +73,7 @@ export class NativeTensor implements DeviceTensor {
   }
 
   read(): HostTensor {
-    const data = new ELEMENTS[this.dtype].array(elementCount(this.shape));
+    const data = new arrays[this.dtype](elementCount(this.shape));
     const copy = { dtype: this.dtype, shape: this.shape, data };
     this.readInto(copy);
     return copy;
@@ -159,13 +157,14 @@ export function allocateTensor(
   checkLayout(dtype, shape);
   const { api } = owner;
   const dimensions = BigInt64Array.from(shape, BigInt);
-  const { code } = ELEMENTS[dtype];
   try {
-    const address = obtain(api, (out) => api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, code, out));
+    const address = obtain(api, (out) =>
+      api.CreateTensorAsOrtValue(allocator, dimensions, shape.length, elementCodes[dtype], out),
+    );
     return new NativeTensor(owner, address, dtype, [...shape]);
   } catch (cause) {
     if (!(cause instanceof OrtFailure)) throw cause;
-    const bytes = elementCount(shape) * ELEMENTS[dtype].array.BYTES_PER_ELEMENT;
+    const bytes = elementCount(shape) * arrays[dtype].BYTES_PER_ELEMENT;
     throw new RunError(
       'OUT_OF_MEMORY',
       `tensor ${describe(dtype, shape)}: ${bytes} bytes could not be allocated (${cause.message})`,
@@ -186,7 +185,7 @@ export function adoptTensor(owner: TensorOwner, address: Pointer): NativeTensor 
   const dimensions = obtain(api, (out) =>
     api.GetTensorElementTypeAndShapeDataReference(address, elementType, out, rank),
   );
-  const dtype = DTYPES.get(elementType[0] ?? 0);
+  const dtype = dtypes.get(elementType[0] ?? 0);
   if (dtype === undefined) {
     api.ReleaseValue(address);
     return null;

@@ -2,8 +2,8 @@
 import * as ort from 'onnxruntime-web/wasm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InputError, RunError, UsageError } from '../../errors.js';
-import { float32, type HostTensor } from '../../files/tensor.js';
-import { deepModel, feedsOfDeepModel, squares } from '../../../test/small-models.js';
+import { float32 } from '../../files/tensor.js';
+import { deepModel, feedsOfDeepModel, sampleTensors, squares } from '../../../test/small-models.js';
 import type { DeviceTensor, Runtime, Session } from '../runtime.js';
 import { createWebRuntime } from './index.js';
 
@@ -36,14 +36,7 @@ it('says what it is', () => {
 });
 
 describe('a tensor', () => {
-  it.each<HostTensor>([
-    float32([2, 3], [1, -2, 3.5, 1e-30, -0, 6]),
-    { dtype: 'int64', shape: [3], data: BigInt64Array.of(1n, -2n, 2n ** 40n) },
-    { dtype: 'int32', shape: [2], data: Int32Array.of(-7, 2 ** 30) },
-    { dtype: 'uint8', shape: [5], data: Uint8Array.of(1, 2, 3, 4, 255) },
-    { dtype: 'bool', shape: [3], data: Uint8Array.of(1, 0, 1) },
-    float32([], [7]),
-  ])('brings back what it took: $dtype $shape', (tensor) => {
+  it.each(sampleTensors)('brings back what it took: $dtype $shape', (tensor) => {
     const there = own(runtime.upload(tensor));
     expect(there.read()).toEqual(tensor);
     const other = own(runtime.allocate(tensor.dtype, tensor.shape));

@@ -1,7 +1,7 @@
 /** Sessions and tensors on a GPU, wherever the machine has one. */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { float32, type HostTensor } from '../../../files/tensor.js';
-import { squares } from '../../../../test/small-models.js';
+import { float32 } from '../../../files/tensor.js';
+import { sampleTensors, squares } from '../../../../test/small-models.js';
 import type { Runtime } from '../../runtime.js';
 import { createNativeRuntime } from '../runtime.js';
 import { listDevices } from './index.js';
@@ -17,15 +17,7 @@ describe.each(['cuda', 'webgpu'])('%s', (kind) => {
     await use(runtime);
   };
 
-  it.each<HostTensor>([
-    float32([2, 3], [1, -2, 3.5, 1e-30, -0, 6]),
-    { dtype: 'int64', shape: [3], data: BigInt64Array.of(1n, -2n, 2n ** 40n) },
-    { dtype: 'int32', shape: [2], data: Int32Array.of(-7, 2 ** 30) },
-    { dtype: 'uint8', shape: [5], data: Uint8Array.of(1, 2, 3, 4, 255) },
-    { dtype: 'bool', shape: [3], data: Uint8Array.of(1, 0, 1) },
-    float32([0, 4], []),
-    float32([], [7]),
-  ])('brings back what it took: $dtype $shape', (tensor) =>
+  it.each(sampleTensors)('brings back what it took: $dtype $shape', (tensor) =>
     withRuntime((runtime) => {
       expect(runtime.device).toBe(`${kind}:0`);
       using there = runtime.upload(tensor);

@@ -8,7 +8,7 @@ import type { DType, HostTensor } from '../../../files/tensor.js';
 import { encodeModel } from '../../../onnx/encode.js';
 import { check, cStrings, inBackground, obtain } from '../calls.js';
 import { cpuMemory } from '../cpu-memory.js';
-import { ELEMENTS } from '../elements.js';
+import { elementCodes } from '../elements.js';
 import type { OrtFunctions, Pointer } from '../functions.js';
 import { background } from '../queue.js';
 import type { TensorMemory } from '../tensor.js';
@@ -76,7 +76,7 @@ export class DeviceMemory implements TensorMemory {
     const { api } = this.#sessions;
     if (data.length === 0) return;
     const dimensions = BigInt64Array.from(shape, BigInt);
-    const { code } = ELEMENTS[dtype];
+    const code = elementCodes[dtype];
     const value = obtain(api, (out) =>
       api.CreateTensorWithDataAsOrtValue(cpuMemory(api), data, data.byteLength, dimensions, shape.length, code, out),
     );

@@ -1,16 +1,17 @@
 /** Tensors going into and coming out of calls of the C API. */
 import koffi from 'koffi';
-import { elementCount, type DType, type HostTensor } from '../../../files/tensor.js';
+import { elementCount, type HostTensor } from '../../../files/tensor.js';
 import { check, obtain } from '../../native/calls.js';
 import { cpuMemoryOf } from './memory.js';
-import { ELEMENTS } from '../../native/elements.js';
+import { dtypes, elementCodes } from '../../native/elements.js';
+import { arrays } from '../../layout.js';
 import type { Pointer } from '../../native/functions.js';
 import type { NativeTrainingApi } from './library.js';
 
 /** An OrtValue over a tensor's own memory, which must outlive it. To be released. */
 export function valueOver(api: NativeTrainingApi, { dtype, shape, data }: HostTensor): Pointer {
   const dimensions = BigInt64Array.from(shape, BigInt);
-  const { code } = ELEMENTS[dtype];
+  const code = elementCodes[dtype];
   return obtain(api.calls, (out) =>
     api.base.CreateTensorWithDataAsOrtValue(
       cpuMemoryOf(api),
@@ -24,8 +25,6 @@ export function valueOver(api: NativeTrainingApi, { dtype, shape, data }: HostTe
   );
 }
 
-const DTYPES = new Map(Object.entries(ELEMENTS).map(([dtype, { code }]) => [code as number, dtype as DType]));
-
 /** A copy of what an OrtValue holds; the value is released. */
 export function takeValue({ base, calls }: NativeTrainingApi, value: Pointer): HostTensor {
   const info = obtain(calls, (out) => base.GetTensorTypeAndShape(value, out));
@@ -36,9 +35,8 @@ export function takeValue({ base, calls }: NativeTrainingApi, value: Pointer): H
     const dimensions = new BigInt64Array(Math.max(1, rank));
     check(calls, base.GetDimensions(info, dimensions, rank));
     const shape = Array.from(dimensions.subarray(0, rank), Number);
-    const dtype = DTYPES.get(type[0]!)!;
-    const { array } = ELEMENTS[dtype];
-    const data = new array(elementCount(shape));
+    const dtype = dtypes.get(type[0]!)!;
+    const data = new arrays[dtype](elementCount(shape));
     if (data.length > 0) {
       const address = obtain(calls, (out) => base.GetTensorMutableData(value, out));
       const bytes = new Uint8Array(koffi.view(address, data.byteLength));
