@@ -1,6 +1,7 @@
 /** A page in Chromium without a window, driven by the browser's debugging protocol over a pipe. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -31,11 +32,11 @@ export class Page {
   private loaded: (() => void) | undefined;
 
   private constructor(
-    private readonly process: ChildProcess,
+    private readonly browser: ChildProcess,
     private readonly profile: string,
   ) {
-    (process.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.take(text));
-    process.on('exit', () => {
+    (browser.stdio[4] as Readable).setEncoding('utf8').on('data', (text: string) => this.take(text));
+    browser.on('exit', () => {
       for (const { reject } of this.waiting.values()) reject(new Error('the browser has ended'));
     });
   }
@@ -44,10 +45,11 @@ export class Page {
   static async open(url: string): Promise<Page> {
     const profile = mkdtempSync(path.join(tmpdir(), 'hpff-browser-'));
     const options = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${profile}`];
-    const process = spawn(chromium!, [...options, '--remote-debugging-pipe', 'about:blank'], {
+    const browser = spawn(chromium!, [...options, '--remote-debugging-pipe', 'about:blank'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+      detached: true, // leads a group, which all of its own processes are in
     });
-    const page = new Page(process, profile);
+    const page = new Page(browser, profile);
     try {
       await page.load(url);
     } catch (error) {
@@ -89,21 +91,21 @@ export class Page {
   }
 
   async close(): Promise<void> {
-    if (this.process.exitCode === null && this.process.signalCode === null) {
-      const ended = new Promise((resolve) => this.process.once('exit', resolve));
-      this.process.kill();
+    if (this.browser.exitCode === null && this.browser.signalCode === null) {
+      const ended = new Promise((resolve) => this.browser.once('exit', resolve));
+      process.kill(-this.browser.pid!, 'SIGKILL');
       await ended;
     }
-    // Its own processes may still be writing there.
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    // The rest of the group may take a moment to end, and write there until then.
+    await rm(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   private async send<T>(method: string, params: object): Promise<T> {
-    if (this.process.exitCode !== null) throw new Error('the browser has ended');
+    if (this.browser.exitCode !== null) throw new Error('the browser has ended');
     const id = ++this.count;
     const answer = new Promise<T>((resolve, reject) => this.waiting.set(id, { resolve, reject }));
     const message = { id, method, params, ...(this.session === undefined ? {} : { sessionId: this.session }) };
-    (this.process.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
+    (this.browser.stdio[3] as Writable).write(`${JSON.stringify(message)}\0`);
     return answer;
   }
 
